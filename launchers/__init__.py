@@ -1,0 +1,1 @@
+"""Where it runs: settings, LaunchPads, workers, engines and the command line."""

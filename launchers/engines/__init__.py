@@ -1,0 +1,1 @@
+"""Engines: executables that stand in for VASP in a run folder."""

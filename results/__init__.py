@@ -1,0 +1,1 @@
+"""Finished runs: parsing, records, store, derived properties, tables and figures."""

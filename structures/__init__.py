@@ -1,0 +1,1 @@
+"""Atoms only: crystals, layers, stacking, sites, hops, models. Lattice vectors are rows."""

@@ -1,0 +1,75 @@
+"""Files that are there whole or not at all."""
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+
+from .errors import HeteroError
+
+_REMEDY = {
+    errno.ENOSPC: "The disk is full: free some space and run the same command again.",
+    errno.EDQUOT: "The disk quota is used up: free some space and run the same command again.",
+    errno.EROFS: "The file system is read-only: choose another folder.",
+    errno.EACCES: "The folder is not writable: change its permissions or choose another one.",
+    errno.EPERM: "The folder is not writable: change its permissions or choose another one.",
+}
+
+
+def write_error(path: Path, error: OSError) -> HeteroError:
+    """Return an error that names the file and the remedy.
+
+    Examples
+    --------
+    >>> print(write_error(Path("POSCAR"), OSError(errno.ENOSPC, "No space left on device")))
+    cannot write POSCAR: No space left on device. The disk is full: free some space and run ...
+    """
+    remedy = _REMEDY.get(error.errno or 0, "Nothing was changed.")
+    return HeteroError(f"cannot write {path}: {error.strerror or error}. {remedy}")
+
+
+def write_atomic(path: str | os.PathLike[str], data: str | bytes) -> Path:
+    """Write a file so that a reader, or a kill, finds the old content or the new, never a part.
+
+    Parameters
+    ----------
+    path
+        The file to write; missing parent folders are made.
+    data
+        Text (written as UTF-8) or bytes.
+
+    Returns
+    -------
+    pathlib.Path
+        The file written.
+
+    Raises
+    ------
+    HeteroError
+        The disk is full or the folder cannot be written; the old file is as it was.
+    """
+    target = Path(path)
+    content = data.encode() if isinstance(data, str) else data
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(temporary).chmod(0o666 & ~_umask())
+            Path(temporary).replace(target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise write_error(target, error) from error
+    return target
+
+
+def _umask() -> int:
+    """Return the process's umask, which can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,1 @@
+"""What is computed: VASP input sets, FireTasks, flows and studies."""
