@@ -1,0 +1,170 @@
+"""What a finished run says: the values every other module of ``results`` works on.
+
+Energies are in eV, lengths in Angstrom, forces in eV/Angstrom, charges in e. Every energy
+carries its name: ``e0`` is energy(sigma -> 0), ``free_energy`` is F (TOTEN), and
+``e_wo_entropy`` is the energy without the electronic entropy.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pymatgen.core import Structure
+
+Status = Literal["converged", "unconverged"]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What must agree before two energies may be subtracted."""
+
+    engine: str  # "vasp", "xtb", "gpaw"
+    method: str  # as a reader wants it: "PBE-D3(zero), 400 eV", "GFN1-xTB, 1000 K"
+    functional: str  # "PBE", "GFN1-xTB"
+    cutoff: float | None  # ENCUT in eV; None where the engine has none
+    potcars: tuple[str, ...]  # "K_sv 04Sep1998" ..., sorted; symbols only where no TITEL is known
+    dispersion: str  # "none", "D3(zero)", "D3(BJ)", "built in"
+    hubbard_u: tuple[tuple[str, float], ...]  # (element, U - J in eV), only non-zero ones
+    smearing: str  # "Fermi", "Gaussian", "Methfessel-Paxton 1", "tetrahedron"
+    sigma: float  # smearing width in eV
+    kpoint_spacing: float  # largest distance of k-points, 1/Angstrom (2 pi included)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dos:
+    """Total and projected density of states in states/eV/cell."""
+
+    energies: Floats  # (n,) in eV, absolute: not shifted by the Fermi level
+    total: Floats  # (n_spins, n)
+    projected: Floats | None  # (n_atoms, n_orbitals, n_spins, n)
+    orbitals: tuple[str, ...]  # ("s", "p", "d") or ("s", "py", "pz", "px", "dxy", ...)
+    efermi: float  # eV, on the scale of energies
+    projection: str  # "PAW spheres", "Mulliken"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bands:
+    """Eigenvalues and occupations."""
+
+    eigenvalues: Floats  # (n_spins, n_kpoints, n_bands) in eV
+    occupations: Floats  # same shape, 0 to 1
+    weights: Floats  # (n_kpoints,), sum 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteCharges:
+    """Valence electrons attributed to each atom, and the net charge they leave."""
+
+    scheme: str  # "Mulliken", "PAW spheres"
+    electrons: Floats  # (n_atoms,)
+    net: Floats  # (n_atoms,) in e; ZVAL - electrons, positive = electrons lost
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One finished calculation as read from its folder."""
+
+    folder: str
+    settings: Settings
+    engine_version: str
+    status: Status
+    reasons: tuple[str, ...]  # why it is unconverged; empty when it is converged
+    initial_structure: Structure
+    structure: Structure  # after the last ionic step
+    e0: float
+    free_energy: float
+    e_wo_entropy: float
+    efermi: float
+    forces: Floats  # (n_atoms, 3) of the last ionic step
+    max_force: float  # largest force along coordinates that were free to move
+    n_ionic_steps: int
+    n_electrons: float
+    charge: float  # e, net charge of the cell: sum of ZVAL - n_electrons
+    magnetization: float | None  # Bohr magnetons; None without spin
+    incar: Mapping[str, Any]
+    kpoints: Mapping[str, Any]
+    elapsed_s: float
+    dos: Dos | None = None
+    bands: Bands | None = None
+    site_charges: SiteCharges | None = None
+    corrections: tuple[str, ...] = ()  # what custodian changed, in order
+    notes: tuple[str, ...] = ()  # e.g. tags the engine did not honour
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """One image of a band."""
+
+    structure: Structure
+    e0: float
+    free_energy: float
+    e_wo_entropy: float
+    max_force: float | None  # None for an end point read from energies only
+    status: Status
+
+
+@dataclass(frozen=True, kw_only=True)
+class Band:
+    """A finished nudged elastic band: the images in order, both end points included."""
+
+    folder: str
+    settings: Settings
+    engine_version: str
+    status: Status
+    reasons: tuple[str, ...]
+    images: tuple[Image, ...]
+    path: Floats  # (n_images,) cumulated displacement in Angstrom, starts at 0
+    is_climbing: bool
+    n_ionic_steps: int
+    incar: Mapping[str, Any]
+    elapsed_s: float
+    corrections: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Label:
+    """What a calculation is for; one calculation may serve under several labels."""
+
+    study: str
+    profile: str
+    model: str  # "MoS2@NC", "K_bcc"
+    task: str  # "relax", "static", "dos", "neb"
+    name: str  # "MoS2@NC/K-gallery-1/relax"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leg:
+    """One total energy in a binding or reaction energy."""
+
+    role: str  # "host with K", "host", "K atom", "electron at the vacuum level"
+    factor: float  # positive for products, negative for reactants
+    key: str | None  # the calculation's key; None for an electron
+    energy: float  # E0 in eV; 0 for an electron at the vacuum level
+    charge: float  # e
+    formula: str  # "Mo7 S14 C23 N1 K1"; "" for an electron
+
+
+@dataclass(frozen=True, kw_only=True)
+class Property:
+    """A number with its unit and its sources."""
+
+    study: str
+    profile: str
+    engine: str
+    method: str
+    model: str  # "MoS2@NC"
+    quantity: str  # "K binding energy", "barrier forward", "DOS at E_F"
+    label: str  # which site, path or route: "gallery-1", "through-layer"
+    reference: str  # "K atom", "bcc K", "K+ gas", "" where none is needed
+    value: float | None  # None when it could not be derived; the notes say why
+    unit: str
+    energy_kind: str  # "E0" for every energy; "" otherwise
+    status: Literal["ok", "unconverged", "missing"]
+    legs: tuple[Leg, ...] = ()
+    keys: tuple[str, ...] = ()  # calculations it was derived from
+    detail: Mapping[str, Any] = field(default_factory=dict)  # plain JSON: path, energies, spline
+    notes: tuple[str, ...] = ()
