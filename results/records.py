@@ -25,7 +25,7 @@ class Settings:
     method: str  # as a reader wants it: "PBE-D3(zero), 400 eV", "GFN1-xTB, 1000 K"
     functional: str  # "PBE", "GFN1-xTB"
     cutoff: float | None  # ENCUT in eV; None where the engine has none
-    potcars: tuple[str, ...]  # "K_sv 04Sep1998" ..., sorted; symbols only where no TITEL is known
+    potcars: tuple[str, ...]  # sorted TITELs, "PAW_PBE K_sv 06Sep2000"; else symbols
     dispersion: str  # "none", "D3(zero)", "D3(BJ)", "built in"
     hubbard_u: tuple[tuple[str, float], ...]  # (element, U - J in eV), only non-zero ones
     smearing: str  # "Fermi", "Gaussian", "Methfessel-Paxton 1", "tetrahedron"
