@@ -1,0 +1,112 @@
+"""One VASP run folder as it is planned, and the hash that makes it one of a kind."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from pymatgen.core import Structure
+
+from ..results.records import Label
+
+# Tags that change how fast a run is, or what it writes, but no number in it.
+_NOT_PHYSICS = frozenset({"NCORE", "NPAR", "KPAR", "NSIM", "LWAVE", "LCHARG", "SYSTEM"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calculation:
+    """A calculation to be done: structure, inputs, engine, and where its start comes from.
+
+    ``structure`` is the start as planned. Where ``parents`` names calculations, their relaxed
+    structures take its place when the folder is written: ``{"structure": key}`` for one start,
+    ``{"initial": key, "final": key}`` for the end points of a band.
+    """
+
+    label: Label
+    structure: Structure
+    incar: Mapping[str, Any]
+    kpoints: Mapping[str, Any]
+    potcar_symbols: tuple[str, ...]
+    engine: str  # "vasp", "xtb"
+    method: str  # "GFN1-xTB"; "" where the INCAR says it all
+    charge: int = 0
+    n_images: int = 0  # between the end points; 0 for anything but a band
+    parents: Mapping[str, str] = field(default_factory=dict)
+    changes: tuple[str, ...] = ()  # every tag that differs from its preset
+    warnings: tuple[str, ...] = ()
+
+    @cached_property
+    def key(self) -> str:
+        """Return the identity: a hash of structure, inputs, engine and method."""
+        start = dict(self.parents) or _canonical_structure(self.structure)
+        identity = {
+            "start": start,
+            "species": [str(site.specie) for site in self.structure],
+            "incar": {k: v for k, v in sorted(self.incar.items()) if k not in _NOT_PHYSICS},
+            "kpoints": dict(self.kpoints),
+            "potcars": list(self.potcar_symbols),
+            "engine": self.engine,
+            "method": self.method,
+            "charge": self.charge,
+            "images": self.n_images,
+        }
+        text = json.dumps(identity, sort_keys=True, default=_plain)
+        return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+    @property
+    def folder_name(self) -> str:
+        """Return the name of the run folder: readable, and unlike any other's."""
+        readable = re.sub(r"[^A-Za-z0-9@.+-]+", "_", self.label.name).strip("_.")
+        return f"{readable}-{self.key[:8]}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON, as it travels in a FireWorks spec."""
+        return {
+            "label": asdict(self.label),
+            "structure": self.structure.as_dict(),
+            "incar": json.loads(json.dumps(dict(self.incar), default=_plain)),
+            "kpoints": json.loads(json.dumps(dict(self.kpoints), default=_plain)),
+            "potcar_symbols": list(self.potcar_symbols),
+            "engine": self.engine,
+            "method": self.method,
+            "charge": self.charge,
+            "n_images": self.n_images,
+            "parents": dict(self.parents),
+            "changes": list(self.changes),
+            "warnings": list(self.warnings),
+            "key": self.key,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Calculation":
+        """Return the calculation that ``to_dict`` wrote; its key comes along unchanged."""
+        values = {k: v for k, v in data.items() if k != "key"}
+        values["label"] = Label(**values["label"])
+        values["structure"] = Structure.from_dict(values["structure"])
+        for name in ("potcar_symbols", "changes", "warnings"):
+            values[name] = tuple(values[name])
+        calculation = cls(**values)
+        calculation.__dict__["key"] = data["key"]
+        return calculation
+
+
+def _plain(value: Any) -> Any:
+    """Return numpy numbers and arrays as what JSON knows."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(f"{value!r} ({type(value).__name__}) cannot be written as JSON")
+
+
+def _canonical_structure(structure: Structure) -> dict[str, Any]:
+    """Return lattice, positions and frozen directions, rounded far below any physics."""
+    positions = np.round(structure.frac_coords, 8) % 1.0
+    dynamics = structure.site_properties.get("selective_dynamics")
+    return {
+        "lattice": np.round(structure.lattice.matrix, 8).tolist(),
+        "positions": (np.round(positions, 8) + 0.0).tolist(),
+        "dynamics": None if dynamics is None else np.asarray(dynamics, dtype=bool).tolist(),
+    }

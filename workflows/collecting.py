@@ -1,0 +1,41 @@
+"""From a finished run folder into the result store."""
+
+from pathlib import Path
+from typing import Any
+
+from ..results.neb_parsing import parse_band
+from ..results.parsing import parse_run
+from ..results.store import ResultStore
+from .calculations import Calculation
+
+
+def store_folder(calculation: Calculation, store: ResultStore, folder: Path) -> dict[str, Any]:
+    """Parse a run folder strictly, store it, and return a few numbers for people to see.
+
+    Raises
+    ------
+    RunError
+        The folder cannot be trusted; the message names the file and what is wrong with it.
+    """
+    if calculation.n_images:
+        ends = [store.get_run(calculation.parents[role]) for role in ("initial", "final")]
+        band = parse_band(folder, initial=ends[0], final=ends[1])
+        store.add_band(calculation.key, calculation.label, band)
+        energies = [image.e0 for image in band.images]
+        return {
+            "status": band.status,
+            "reasons": list(band.reasons),
+            "highest_image_ev": max(energies) - energies[0],
+            "n_steps": band.n_ionic_steps,
+            "elapsed_s": band.elapsed_s,
+        }
+    run = parse_run(folder)
+    store.add_run(calculation.key, calculation.label, run)
+    return {
+        "status": run.status,
+        "reasons": list(run.reasons),
+        "e0_ev": run.e0,
+        "max_force_ev_per_ang": run.max_force,
+        "n_steps": run.n_ionic_steps,
+        "elapsed_s": run.elapsed_s,
+    }

@@ -1,0 +1,108 @@
+"""VASP, or the engine that stands in for it, run through custodian."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..structures.errors import EngineError
+
+_log = logging.getLogger(__name__)
+
+_POLL_S = 0.1  # custodian's own 10 s would idle after every short run
+_MONITOR_EVERY_S = 30
+_FROZEN_AFTER_S = 6 * 3600
+
+
+def run_vasp(folder: Path, command: Sequence[str]) -> tuple[str, ...]:
+    """Run the command in the folder and let custodian correct known errors.
+
+    Parameters
+    ----------
+    folder
+        A run folder with its inputs.
+    command
+        Program and arguments, such as ``["srun", "vasp_std"]``; no shell reads them.
+
+    Returns
+    -------
+    tuple of str
+        The names of the error handlers that corrected something, in order.
+
+    Raises
+    ------
+    EngineError
+        The program cannot be started, died, or has an error custodian cannot correct; the
+        message ends with the last lines it printed.
+    """
+    from custodian import Custodian  # slow to import, wanted on workers only
+    from custodian.custodian import CustodianError
+    from custodian.vasp.jobs import VaspJob
+
+    job = VaspJob(list(command), backup=False, auto_gamma=False, auto_npar=False)
+    custodian = Custodian(
+        _handlers(),
+        [job],
+        max_errors=5,
+        polling_time_step=_POLL_S,
+        monitor_freq=round(_MONITOR_EVERY_S / _POLL_S),
+        directory=str(folder),
+    )
+    try:
+        custodian.run()
+    except FileNotFoundError as error:
+        raise EngineError(
+            f"cannot start {command[0]!r} ({error}). Set vasp_cmd in the env of my_fworker.yaml."
+        ) from error
+    except CustodianError as error:
+        raise EngineError(_last_words(folder, command, str(error))) from error
+    except BaseException:
+        _stop(job)
+        raise
+    return _corrections(custodian.run_log)
+
+
+def _handlers() -> list[Any]:
+    """Return the corrections that custodian may make."""
+    from custodian.vasp.handlers import (  # slow to import
+        FrozenJobErrorHandler,
+        NonConvergingErrorHandler,
+        VaspErrorHandler,
+    )
+
+    frozen = FrozenJobErrorHandler(timeout=_FROZEN_AFTER_S)
+    return [VaspErrorHandler(), NonConvergingErrorHandler(), frozen]
+
+
+def _corrections(run_log: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """Return which handlers acted."""
+    return tuple(
+        str(type(correction["handler"]).__name__)
+        for job in run_log
+        for correction in job["corrections"]
+        if correction.get("actions")
+    )
+
+
+def _stop(job: Any) -> None:
+    """End the engine's process, kindly first."""
+    process = getattr(job, "_vasp_process", None)
+    if process is None or process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(timeout=30)
+    except TimeoutError:
+        process.kill()
+
+
+def _last_words(folder: Path, command: Sequence[str], reason: str) -> str:
+    """Return an error message with what the program printed last."""
+    words: list[str] = []
+    for name in ("std_err.txt", "vasp.out"):
+        path = folder / name
+        if path.is_file():
+            lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            words += [f"  {name}: {line}" for line in lines[-4:]]
+    said = "\n".join(words) or "  it printed nothing"
+    return f"{' '.join(command)} failed in {folder}: {reason}\n{said}"

@@ -1,0 +1,29 @@
+"""Reference phases of a study: atoms and molecules in boxes, crystals and their supercells."""
+
+from pymatgen.core import Structure
+
+from ..structures.boxes import atom_in_box, molecule_in_box
+from ..structures.crystals import build_crystal
+from ..structures.edits import remove_one, substitute_one, supercell
+from .study import Phase, Profile, pick
+
+
+def build_phase(phase: Phase, profile: Profile) -> Structure:
+    """Return the cell of a phase in one profile.
+
+    Examples
+    --------
+    >>> cell = build_phase(Phase(crystal="K_bcc", supercell=(2, 2, 2)), "quick")
+    >>> cell.composition.formula
+    'K16'
+    """
+    if phase.atom is not None:
+        return atom_in_box(phase.atom)
+    if phase.molecule is not None:
+        return molecule_in_box(phase.molecule)
+    structure = supercell(build_crystal(str(phase.crystal)), pick(phase.supercell, profile))
+    if phase.remove is not None:
+        structure = remove_one(structure, phase.remove)
+    for old, new in phase.replace.items():
+        structure = substitute_one(structure, old, new)
+    return structure

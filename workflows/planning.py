@@ -1,0 +1,274 @@
+"""From a study to its calculations and to what is derived from them. Nothing runs here."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from pymatgen.core import Structure
+
+from ..results.records import Label
+from ..results.requests import (
+    BarrierRequest,
+    ChargeRequest,
+    DosRequest,
+    EnergyRequest,
+    InterlayerRequest,
+    LegRequest,
+    Request,
+)
+from ..structures.hops import build_hop
+from ..structures.models import Model, build_model
+from ..structures.sites import find_sites, insert_ion
+from .calculations import Calculation
+from .inputs import make_inputs
+from .phases import build_phase
+from .reactions import reaction_request
+from .study import HopPath, Phase, Profile, Sites, Study, pick
+
+# Expected ionic steps of each task: used only to order the queue and to guess the time left.
+_STEPS = {"relax": 25.0, "neb": 15.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Every calculation of a study, parents before children, and what is derived from them."""
+
+    study: str
+    profile: Profile
+    engine: str
+    method: str
+    calculations: tuple[Calculation, ...]
+    requests: tuple[Request, ...]
+
+    @cached_property
+    def identity(self) -> str:
+        """Return a hash of all calculations and requests."""
+        parts = [c.key for c in self.calculations]
+        parts += [request.model_dump_json() for request in self.requests]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Return the warnings of all calculations, each once."""
+        return tuple(dict.fromkeys(w for c in self.calculations for w in c.warnings))
+
+
+def relative_cost(calculation: Calculation) -> float:
+    """Return a rough cost; 1 is one energy and force of 45 atoms at one k-point.
+
+    Diagonalisation makes it grow with about the 2.5th power of the atom count.
+
+    Examples
+    --------
+    >>> round(_size_factor(45, 1), 3)
+    1.0
+    """
+    steps = _STEPS.get(calculation.label.task, 1.0)
+    points = float(calculation.kpoints.get("n_kpoints", 1))
+    images = max(calculation.n_images, 1)
+    return steps * images * _size_factor(len(calculation.structure), points)
+
+
+def _size_factor(n_atoms: int, n_kpoints: float) -> float:
+    return float((n_atoms / 45) ** 2.5 * n_kpoints)
+
+
+def plan_study(
+    study: Study, profile: Profile, *, engine: str, method: str = "", has_vtst: bool = False
+) -> Plan:
+    """Return every calculation and derived property of a study in one profile.
+
+    Parameters
+    ----------
+    study
+        The validated study.
+    profile
+        ``quick``, ``paper`` or ``converged``.
+    engine, method
+        What the workers run: ``"vasp"`` with no method, or ``"xtb"`` with ``"GFN1-xTB"``.
+    has_vtst
+        Whether the workers' VASP has the VTST patch (climbing image); the embedded engine
+        climbs without it.
+
+    Returns
+    -------
+    Plan
+        Calculations come after their parents.
+    """
+    planner = _Planner(study, profile, engine, method, has_vtst)
+    for name, phase in study.phases.items():
+        planner.add_phase(name, phase)
+    for host in study.hosts:
+        planner.add_host(build_model(host, size=study.size(profile)))
+    for reaction in study.reactions:
+        planner.requests.append(reaction_request(reaction, study.per, planner.phases))
+    return planner.plan()
+
+
+@dataclass
+class _Planner:
+    """Collects calculations and requests while a study is walked through."""
+
+    study: Study
+    profile: Profile
+    engine: str
+    method: str
+    has_vtst: bool
+    calculations: dict[str, Calculation] = field(default_factory=dict)
+    phases: dict[str, Calculation] = field(default_factory=dict)
+    requests: list[Request] = field(default_factory=list)
+
+    def plan(self) -> Plan:
+        """Return what was collected."""
+        return Plan(
+            study=self.study.study,
+            profile=self.profile,
+            engine=self.engine,
+            method=self.method,
+            calculations=tuple(self.calculations.values()),
+            requests=tuple(self.requests),
+        )
+
+    def add(
+        self,
+        model: str,
+        name: str,
+        task: str,
+        structure: Structure,
+        *,
+        preset: str | None = None,
+        parents: Mapping[str, str] | None = None,
+        n_images: int = 0,
+        **options: Any,
+    ) -> Calculation:
+        """Add one calculation; the same one asked for twice is one."""
+        inputs = make_inputs(
+            structure,
+            task=preset or task,
+            profile=self.profile,
+            overrides=self.study.overrides.get(self.profile, {}).get(preset or task),
+            images=n_images or None,
+            has_vtst=self.has_vtst or self.engine == "xtb",
+            **options,
+        )
+        label = Label(
+            study=self.study.study, profile=self.profile, model=model, task=task, name=name
+        )
+        calculation = Calculation(
+            label=label,
+            structure=structure,
+            incar=inputs.incar,
+            kpoints=inputs.kpoints,
+            potcar_symbols=tuple(inputs.potcar_symbols),
+            engine=self.engine,
+            method=self.method,
+            charge=options.get("charge", 0),
+            n_images=n_images,
+            parents=parents or {},
+            changes=tuple(inputs.changes),
+            warnings=tuple(f"{name}: {warning}" for warning in inputs.warnings),
+        )
+        return self.calculations.setdefault(calculation.key, calculation)
+
+    def add_phase(self, name: str, phase: Phase) -> None:
+        """Add what energies are measured against: an atom, molecule or crystal."""
+        structure = build_phase(phase, self.profile)
+        preset = "bulk" if phase.crystal else "molecule"
+        self.phases[name] = self.add(
+            name, f"{name}/static", "static", structure,
+            preset=preset, charge=phase.charge, is_slab=False,
+        )
+
+    def add_host(self, model: Model) -> None:
+        """Add a host by itself, with the ion at each site, and the ion's hops."""
+        host = self.add(model.name, f"{model.name}/relax", "relax", model.structure)
+        self.requests.append(_interlayer(model, host, "without ion"))
+        if self.study.dos:
+            dos = self.add(
+                model.name, f"{model.name}/dos", "dos", model.structure,
+                parents={"structure": host.key},
+            )
+            self.requests.append(DosRequest(model=model.name, label="host", key=dos.key))
+        for sites in self.study.sites:
+            self._add_sites(model, host, sites)
+        for path in self.study.hops:
+            self._add_hop(model, path)
+
+    def _add_sites(self, model: Model, host: Calculation, sites: Sites) -> None:
+        """Add the ion at the best-ranked sites of one region."""
+        ion, count = self.study.ion, pick(sites.count, self.profile)
+        for site in find_sites(model, sites.region, ion=ion, max_sites=count):
+            structure = insert_ion(model, site, ion=ion, gallery_gap=sites.gallery_gap)
+            name = f"{model.name}/{ion}-{site.name}/relax"
+            with_ion = self.add(model.name, name, "relax", structure)
+            self.requests += self._binding(model, site.name, with_ion, host)
+            self.requests.append(_interlayer(model, with_ion, site.name))
+            self.requests.append(
+                ChargeRequest(model=model.name, label=site.name, key=with_ion.key, element=ion)
+            )
+
+    def _binding(
+        self, model: Model, site: str, with_ion: Calculation, host: Calculation
+    ) -> list[Request]:
+        """Return the binding energy of one ion against each reference."""
+        ion, requests = self.study.ion, list[Request]()
+        for reference in self.study.ion_references:
+            phase = self.phases[reference.phase]
+            per_ion = 1 / phase.structure.composition[ion]
+            legs = [
+                LegRequest(role=f"{model.name} with {ion} at {site}", factor=1, key=with_ion.key),
+                LegRequest(role=model.name, factor=-1, key=host.key),
+                LegRequest(role=reference.name, factor=-per_ion, key=phase.key),
+            ]
+            if reference.electrons:
+                legs.append(
+                    LegRequest(role="electron at the vacuum level", factor=-reference.electrons)
+                )
+            requests.append(
+                EnergyRequest(
+                    model=model.name,
+                    label=site,
+                    quantity=f"{ion} binding energy",
+                    reference=reference.name,
+                    legs=tuple(legs),
+                    equation=f"{model.name} + {reference.name} -> {ion}@{model.name}",
+                )
+            )
+        return requests
+
+    def _add_hop(self, model: Model, path: HopPath) -> None:
+        """Add a hop: both end points relaxed, then the band between them."""
+        ion = self.study.ion
+        hop = build_hop(model, path.kind, ion=ion, gallery_gap=path.gallery_gap)
+        ends = {}
+        for role, structure in (("initial", hop.initial), ("final", hop.final)):
+            held = _freeze(structure, path.freeze)
+            name = f"{model.name}/{hop.name}/{role}"
+            ends[role] = self.add(model.name, name, "relax", held)
+        keys = {role: calculation.key for role, calculation in ends.items()}
+        band = self.add(
+            model.name, f"{model.name}/{hop.name}/neb", "neb", ends["initial"].structure,
+            parents=keys, n_images=pick(path.images, self.profile),
+        )
+        self.requests.append(
+            BarrierRequest(model=model.name, label=hop.name, band=band.key, ion=ion, **keys)
+        )
+
+
+def _interlayer(model: Model, calculation: Calculation, label: str) -> InterlayerRequest:
+    """Return the request for the distance between the two layers of a model."""
+    return InterlayerRequest(
+        model=model.name, label=label, key=calculation.key, bottom=model.bottom, top=model.top
+    )
+
+
+def _freeze(structure: Structure, elements: Sequence[str]) -> Structure:
+    """Return the structure with all atoms of the given elements held fixed."""
+    if not elements:
+        return structure
+    free = [[site.specie.symbol not in elements] * 3 for site in structure]
+    result: Structure = structure.copy()
+    result.add_site_property("selective_dynamics", free)
+    return result

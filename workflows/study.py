@@ -1,0 +1,242 @@
+"""A study: one YAML file that says which models, which energies, which figures."""
+
+from collections.abc import Iterator, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ..structures.errors import InputError
+
+Profile = Literal["quick", "paper", "converged"]
+PROFILES: tuple[Profile, ...] = ("quick", "paper", "converged")
+Counts = Annotated[int, Field(ge=1)]
+Repeats = tuple[Counts, Counts, Counts]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Sites(_Part):
+    """Where the ion is put on each host."""
+
+    region: Literal["gallery", "outer"]
+    count: Counts | dict[Profile, Counts] = 2
+    gallery_gap: float = Field(default=5.8, gt=3.0, lt=20.0)  # Angstrom, chalcogen to carbon plane
+
+
+class HopPath(_Part):
+    """A hop of the ion, computed as a nudged elastic band on each host."""
+
+    kind: Literal["gallery", "surface", "through-layer"]
+    images: Counts | dict[Profile, Counts] = 3
+    freeze: tuple[str, ...] = ()  # elements held fixed, at the end points as well
+    gallery_gap: float = Field(default=5.8, gt=3.0, lt=20.0)
+
+
+class Phase(_Part):
+    """What an energy is measured against, or a partner in a reaction."""
+
+    atom: str | None = None
+    molecule: str | None = None
+    crystal: str | None = None
+    charge: int = 0
+    supercell: Repeats | dict[Profile, Repeats] = (1, 1, 1)
+    replace: dict[str, str] = {}  # one atom of the key's element becomes the value's
+    remove: str | None = None  # one atom of this element is taken out
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "Phase":
+        sources = [s for s in (self.atom, self.molecule, self.crystal) if s is not None]
+        if len(sources) != 1:
+            raise ValueError("give exactly one of: atom, molecule, crystal")
+        return self
+
+
+class IonReference(_Part):
+    """What the ion's binding energy is measured against."""
+
+    name: str
+    phase: str
+    electrons: int = 0  # electrons at the vacuum level that the phase lacks per ion
+
+
+class Reaction(_Part):
+    """A route; its coefficients are found by balancing, never given."""
+
+    name: str
+    reactants: tuple[str, ...]
+    products: tuple[str, ...]
+    series: str = ""  # e.g. "without Se", "with Se"
+    ratio: dict[str, Counts] = {}  # atoms among the reactants, where balancing leaves a choice
+
+
+class Normalisation(_Part):
+    """Reaction energies are per this many atoms of these elements among the reactants."""
+
+    elements: tuple[str, ...]
+    atoms: float = Field(gt=0)
+    unit_name: str  # "MoX2": the unit becomes eV/MoX2
+
+
+class Study(_Part):
+    """A validated study file."""
+
+    study: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    title: str
+    paper: str = ""
+    ion: str = "K"
+    hosts: tuple[str, ...]
+    sizes: dict[Profile, str] = {}
+    sites: tuple[Sites, ...] = ()
+    hops: tuple[HopPath, ...] = ()
+    phases: dict[str, Phase] = {}
+    ion_references: tuple[IonReference, ...] = ()
+    reactions: tuple[Reaction, ...] = ()
+    per: Normalisation | None = None
+    dos: bool = True
+    overrides: dict[Profile, dict[str, dict[str, Any]]] = {}  # profile -> task -> INCAR tags
+    figures: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _phases_exist(self) -> "Study":
+        wanted = [r.phase for r in self.ion_references]
+        wanted += [name for r in self.reactions for name in (*r.reactants, *r.products)]
+        for name in wanted:
+            if name not in self.phases:
+                known = ", ".join(self.phases) or "none"
+                raise ValueError(f"phase {name!r} is not among the phases ({known})")
+        if self.reactions and self.per is None:
+            raise ValueError("reactions need 'per': which atoms their energies are counted on")
+        return self
+
+    def size(self, profile: Profile) -> str:
+        """Return which size of the named models a profile takes; by default its own name."""
+        return self.sizes.get(profile, profile)
+
+
+def pick(value: Any, profile: Profile) -> Any:
+    """Return a value that may be given once for all profiles or for each of them.
+
+    Examples
+    --------
+    >>> pick({"quick": 3, "paper": 5}, "paper"), pick(2, "quick")
+    (5, 2)
+    """
+    if not isinstance(value, dict):
+        return value
+    if profile not in value:
+        raise InputError(f"no value for profile {profile!r}; given are {', '.join(value)}")
+    return value[profile]
+
+
+def study_names() -> tuple[str, ...]:
+    """Return the names of the studies that come with heterofire.
+
+    Examples
+    --------
+    >>> "potassium-anode" in study_names()
+    True
+    """
+    folder = resources.files(__package__) / "studies"
+    return tuple(sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".yaml")))
+
+
+def load_study(name: str | Path) -> Study:
+    """Read a study: a name of one that comes along, or a YAML file of one's own.
+
+    Parameters
+    ----------
+    name
+        ``potassium-anode``, or a path that ends in ``.yaml`` or ``.yml``.
+
+    Returns
+    -------
+    Study
+        The validated study.
+
+    Raises
+    ------
+    InputError
+        There is no such study or file, it is not YAML, or a key is wrong: the message names
+        the file, the line and the key.
+
+    Examples
+    --------
+    >>> load_study("potassium-anode").paper
+    '10.1007/s40820-025-01992-x'
+    """
+    if str(name) in study_names():
+        source = resources.files(__package__) / "studies" / f"{name}.yaml"
+        return parse_study(source.read_text(encoding="utf-8"), f"{name}.yaml")
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        raise InputError(
+            f"unknown study {str(name)!r}; known are {', '.join(study_names())}, "
+            "or give a path that ends in .yaml"
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read study {path}: {error}") from error
+    return parse_study(text, str(path))
+
+
+def parse_study(text: str, where: str) -> Study:
+    """Return the study that a YAML text describes; errors name ``where``, line and key."""
+    try:
+        data = yaml.safe_load(text)
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        raise InputError(f"{where} is not YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise InputError(f"{where} holds no study: a mapping with the key 'study' is wanted")
+    try:
+        return Study.model_validate(data)
+    except ValidationError as error:
+        problems = "\n".join(_explain(where, tree, problem) for problem in _leaves(error))
+        raise InputError(problems) from error
+
+
+def _leaves(error: ValidationError) -> Iterator[tuple[tuple[int | str, ...], str]]:
+    """Give place and message of each problem once, branches of unions folded into one."""
+    seen = set()
+    for problem in error.errors():
+        place = tuple(problem["loc"])
+        message = problem["msg"].removeprefix("Value error, ")
+        if (place, message) not in seen:
+            seen.add((place, message))
+            yield place, message
+
+
+def _explain(
+    where: str, tree: yaml.Node | None, problem: tuple[tuple[int | str, ...], str]
+) -> str:
+    """Return ``file:line: key: what is wrong``."""
+    place, message = problem
+    line, keys = _locate(tree, place)
+    return f"{where}:{line}: {'.'.join(map(str, keys)) or 'study'}: {message}"
+
+
+def _locate(tree: yaml.Node | None, place: Sequence[int | str]) -> tuple[int, list[int | str]]:
+    """Return the line of the deepest YAML node on the way, and the keys that lead to it."""
+    node, line, keys = tree, tree.start_mark.line + 1 if tree else 1, list[int | str]()
+    for step in place:
+        if isinstance(node, yaml.MappingNode):
+            found = [(k, v) for k, v in node.value if k.value == str(step)]
+            if found:
+                line, node = found[0][0].start_mark.line + 1, found[0][1]
+                keys.append(step)
+                continue
+            if node is tree and not keys:
+                keys.append(step)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+            node = node.value[step]
+            line = node.start_mark.line + 1
+            keys.append(step)
+            continue
+        break
+    return line, keys
