@@ -1,0 +1,473 @@
+"""The result database: calculations, what they are for, and the properties derived from them.
+
+SQLite in one file by default; several processes may read and write it at once, and a killed
+one leaves it as it was before its transaction. SQLite's WAL needs a disk of this machine: for
+workers on several nodes give the URL of a PostgreSQL server.
+"""
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote
+
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    NullPool,
+    Select,
+    create_engine,
+    delete,
+    event,
+    insert,
+    make_url,
+    select,
+    update,
+)
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from ..structures.errors import InputError, StoreError
+from .encoding import Encoded, decode, encode, to_json
+from .records import Band, Label, Leg, Property, Run
+from .schema import (
+    ARRAYS,
+    CALCULATIONS,
+    LEGS,
+    MIGRATIONS,
+    PROPERTIES,
+    STEPS,
+    USES,
+    migrate,
+    schema_version,
+)
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+_BUSY_S = 60.0
+_MAGIC = b"SQLite format 3\x00"
+_REMEDIES = {
+    "is full": "The disk is full: free some space and run the same command again.",
+    "disk i/o": "The disk refuses to write: check space and quota, then run the command again.",
+    "readonly": "The file or its folder is read-only: change the permissions or name another file.",
+    "unable to open": "The folder is missing or not writable: create it or name another file.",
+    "locked": "Another process is writing for over a minute: look for a hung one, then try again.",
+    "malformed": "The file is damaged: restore a backup, or move it away and collect the run "
+    "folders again.",
+    "not a database": "It is not a heterofire result file: name another one.",
+}
+_LISTED = [
+    *(USES.c[name] for name in ("study", "profile", "model", "task", "name")),
+    *(
+        CALCULATIONS.c[name]
+        for name in (
+            *("key", "kind", "engine", "engine_version", "method", "status", "formula", "n_atoms"),
+            *("e0", "free_energy", "e_wo_entropy", "efermi", "max_force", "n_ionic_steps"),
+            *("charge", "n_electrons", "magnetization", "elapsed_s", "folder", "created"),
+            *("notes", "corrections"),
+        )
+    ),
+]
+
+
+class ResultStore:
+    """Finished calculations and derived properties in one database.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with ResultStore.open(Path(tempfile.mkdtemp()) / "results.db") as store:
+    ...     store.has("3f2a"), len(store.calculations())
+    (False, 0)
+    """
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self._engine = engine
+        self._writer = engine.execution_options(heterofire_writes=True)
+        self.name = name
+
+    @classmethod
+    def open(cls, path_or_url: str | os.PathLike[str]) -> Self:
+        """Open a result database, creating it or bringing it up to date where needed.
+
+        Parameters
+        ----------
+        path_or_url
+            A file, or an SQLAlchemy URL such as ``postgresql+psycopg://host/results``.
+
+        Raises
+        ------
+        StoreError
+            Not a result database, damaged, written by a newer heterofire, or not writable; the
+            file is left as it is.
+        """
+        text = os.fspath(path_or_url)
+        if "://" in text:
+            store = cls(_engine(_url(text)), make_url(text).render_as_string(hide_password=True))
+        else:
+            _check_file(Path(text))
+            store = cls(_engine(URL.create("sqlite", database=text)), text)
+        with store._guard("open"):
+            _use_wal(store._engine)
+            store._migrate()
+        return store
+
+    def close(self) -> None:
+        """Let go of the database; a later call opens it again."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def has(self, key: str) -> bool:
+        """Return whether a calculation with this key is stored."""
+        with self._reading() as connection:
+            return _stored_status(connection, key) is not None
+
+    def add_run(self, key: str, label: Label, run: Run) -> None:
+        """Store a run under its key and add what it is for, in one transaction.
+
+        A key that is there already keeps its record, except that a converged run takes the
+        place of an unconverged one.
+
+        Raises
+        ------
+        RunError
+            A number of the run is not finite.
+        StoreError
+            The database cannot be written; nothing of the run was stored.
+        """
+        self._add(key, label, encode(run))
+
+    def add_band(self, key: str, label: Label, band: Band) -> None:
+        """Store a band like `add_run` stores a run."""
+        self._add(key, label, encode(band))
+
+    def add_use(self, key: str, label: Label) -> None:
+        """Say what else a stored calculation is for.
+
+        Raises
+        ------
+        StoreError
+            No calculation has this key.
+        """
+        with self._writing() as connection:
+            if _stored_status(connection, key) is None:
+                raise self._missing(key)
+            _insert_use(connection, key, label)
+
+    def get_run(self, key: str) -> Run:
+        """Return a stored run, its content checked against the hash it was written with.
+
+        Raises
+        ------
+        StoreError
+            There is none, it is a band, or it was changed after it was written.
+        """
+        record = self._get(key)
+        if not isinstance(record, Run):
+            raise StoreError(f"calculation {key} in {self.name} is a band, a run was asked for.")
+        return record
+
+    def get_band(self, key: str) -> Band:
+        """Return a stored band; like `get_run`."""
+        record = self._get(key)
+        if not isinstance(record, Band):
+            raise StoreError(f"calculation {key} in {self.name} is a run, a band was asked for.")
+        return record
+
+    def replace_properties(
+        self, study: str, profile: str, engine: str, properties: Sequence[Property]
+    ) -> None:
+        """Put these properties in the place of those the study, profile and engine had.
+
+        Raises
+        ------
+        InputError
+            A property belongs to another study, profile or engine.
+        """
+        wanted = (study, profile, engine)
+        for item in properties:
+            if (item.study, item.profile, item.engine) != wanted:
+                raise InputError(
+                    f"{item.quantity} of {item.model} belongs to {item.study}/{item.profile}/"
+                    f"{item.engine}, not to {'/'.join(wanted)}: derive it for that one."
+                )
+        old = select(PROPERTIES.c.id).where(*_property_filter(study, profile, engine))
+        with self._writing() as connection:
+            connection.execute(delete(LEGS).where(LEGS.c.property_id.in_(old)))
+            connection.execute(delete(PROPERTIES).where(*_property_filter(study, profile, engine)))
+            for item in properties:
+                _insert_property(connection, item)
+
+    def properties(
+        self, study: str | None = None, profile: str | None = None, engine: str | None = None
+    ) -> list[Property]:
+        """Return the derived properties in the order they were written."""
+        query = select(PROPERTIES).where(*_property_filter(study, profile, engine))
+        with self._reading() as connection:
+            rows = connection.execute(query.order_by(PROPERTIES.c.id)).mappings().all()
+            return [_property(connection, dict(row)) for row in rows]
+
+    def calculations(self, **filters: str) -> "DataFrame":
+        """Return one row per use of a calculation, newest last.
+
+        Parameters
+        ----------
+        **filters
+            Columns and the value they must have, such as ``study="potassium-anode"``.
+
+        Raises
+        ------
+        InputError
+            There is no such column.
+        """
+        import pandas as pd  # noqa: PLC0415  a worker that stores one run does not need it
+
+        columns = {column.name: column for column in _LISTED}
+        for name in filters:
+            if name not in columns:
+                raise InputError(
+                    f"calculations have no {name!r}; choose among {', '.join(columns)}"
+                )
+        query = (
+            select(*_LISTED)
+            .select_from(CALCULATIONS.outerjoin(USES, USES.c.key == CALCULATIONS.c.key))
+            .where(*(columns[name] == value for name, value in filters.items()))
+            .order_by(CALCULATIONS.c.created, USES.c.name)
+        )
+        with self._reading() as connection:
+            rows = connection.execute(query).all()
+        return pd.DataFrame([tuple(row) for row in rows], columns=list(columns))
+
+    def check(self) -> list[str]:
+        """Return what is wrong with the stored calculations; empty when all hashes agree."""
+        with self._reading() as connection:
+            keys = connection.execute(select(CALCULATIONS.c.key)).scalars().all()
+        problems = []
+        for key in keys:
+            try:
+                self._get(key)
+            except StoreError as error:
+                problems.append(str(error))
+        return problems
+
+    def _migrate(self) -> None:
+        """Create or update the tables; only one process does, the others wait."""
+        with self._reading() as connection:
+            tables = self._engine.dialect.has_table(connection, MIGRATIONS.name)
+            if tables and schema_version(connection) == len(STEPS):
+                return
+        with self._writing() as connection:
+            migrate(connection)
+
+    def _add(self, key: str, label: Label, encoded: Encoded) -> None:
+        row = {**encoded.row, "key": key, "created": datetime.now(UTC).isoformat()}
+        arrays = [{**array, "key": key} for array in encoded.arrays]
+        with self._writing() as connection:
+            stored = _stored_status(connection, key)
+            if stored is None:
+                connection.execute(insert(CALCULATIONS).values(row))
+                connection.execute(insert(ARRAYS), arrays)
+            elif stored == "unconverged" and row["status"] == "converged":
+                connection.execute(delete(ARRAYS).where(ARRAYS.c.key == key))
+                connection.execute(
+                    update(CALCULATIONS).where(CALCULATIONS.c.key == key).values(row)
+                )
+                connection.execute(insert(ARRAYS), arrays)
+            _insert_use(connection, key, label)
+
+    def _get(self, key: str) -> Run | Band:
+        with self._reading() as connection:
+            row = connection.execute(_by_key(CALCULATIONS, key)).mappings().one_or_none()
+            arrays = connection.execute(_by_key(ARRAYS, key)).mappings().all()
+        if row is None:
+            raise self._missing(key)
+        return decode(dict(row), [dict(array) for array in arrays])
+
+    def _missing(self, key: str) -> StoreError:
+        return StoreError(
+            f"no calculation {key} in {self.name}: run the study that needs it first."
+        )
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with self._guard("read"), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with self._guard("write"), self._writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _guard(self, doing: str) -> Iterator[None]:
+        """Turn a database error into one that says what to do."""
+        try:
+            yield
+        except DBAPIError as error:
+            raise _store_error(doing, self.name, error.orig or error) from error
+
+
+def _url(text: str) -> URL:
+    try:
+        url = make_url(text)
+        url.get_dialect()
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        raise StoreError(
+            f"cannot open {text.split('://', maxsplit=1)[0]}://...: {error}"
+        ) from error
+    return url
+
+
+def _engine(url: URL) -> Engine:
+    """Return an engine that opens a connection per transaction: safe across forks."""
+    try:
+        engine = create_engine(url, poolclass=NullPool)
+    except ModuleNotFoundError as error:
+        raise StoreError(
+            f"{url.drivername} needs the package {error.name!r}: install it, or use a file."
+        ) from error
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    """Leave transactions to us, wait for other writers, and hold the foreign keys."""
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout = {int(_BUSY_S * 1000)}")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer takes the lock at once: upgrading from reading to writing cannot wait, it fails.
+    writes = connection.get_execution_options().get("heterofire_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _check_file(path: Path) -> None:
+    """Refuse what is not a database of ours before anything could change it."""
+    if not path.exists():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"cannot create {path}: {error.strerror}. Name another file."
+            ) from error
+        return
+    if path.is_dir():
+        raise StoreError(f"{path} is a folder, a result file was wanted: name a file in it.")
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(len(_MAGIC))
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror}. Check its permissions.") from error
+    if head and head != _MAGIC:
+        raise _store_error("open", str(path), sqlite3.DatabaseError("file is not a database"))
+    if head:
+        _check_schema(path)
+
+
+def _check_schema(path: Path) -> None:
+    """Look at the schema through a connection that cannot write."""
+    location = f"file:{quote(str(path.absolute()))}?mode=ro&uri=true"
+    engine = create_engine(f"sqlite:///{location}", poolclass=NullPool)
+    try:
+        with engine.connect() as connection:
+            schema_version(connection)
+    except DBAPIError as error:
+        raise _store_error("open", str(path), error.orig or error) from error
+    except StoreError as error:
+        raise StoreError(f"{path}: {error}") from error
+
+
+def _use_wal(engine: Engine) -> None:
+    """Switch a new SQLite file to the write-ahead log, so that readers never wait for a writer."""
+    if engine.dialect.name != "sqlite":
+        return
+    deadline = time.monotonic() + _BUSY_S
+    while True:
+        connection = engine.raw_connection()
+        try:
+            connection.cursor().execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            # The switch does not honour the busy timeout when two processes create the file.
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise DBAPIError("PRAGMA journal_mode", None, error) from error
+            time.sleep(0.01)
+        else:
+            return
+        finally:
+            connection.close()
+
+
+def _store_error(doing: str, name: str, error: BaseException) -> StoreError:
+    text = " ".join(str(error).split())
+    for words, remedy in _REMEDIES.items():
+        if words in text.lower():
+            return StoreError(f"cannot {doing} {name}: {text}. {remedy} Nothing was changed.")
+    return StoreError(f"cannot {doing} {name}: {text}. Nothing was changed.")
+
+
+def _by_key(table: Any, key: str) -> Select[Any]:
+    return select(table).where(table.c.key == key)
+
+
+def _stored_status(connection: Connection, key: str) -> str | None:
+    query = select(CALCULATIONS.c.status).where(CALCULATIONS.c.key == key)
+    status: str | None = connection.execute(query).scalar_one_or_none()
+    return status
+
+
+def _insert_use(connection: Connection, key: str, label: Label) -> None:
+    row = {**asdict(label), "key": key}
+    known = select(USES.c.key).where(
+        *(USES.c[name] == row[name] for name in ("study", "profile", "name", "key"))
+    )
+    if connection.execute(known).first() is None:
+        connection.execute(insert(USES).values(row))
+
+
+def _property_filter(study: str | None, profile: str | None, engine: str | None) -> list[Any]:
+    wanted = {"study": study, "profile": profile, "engine": engine}
+    return [PROPERTIES.c[name] == value for name, value in wanted.items() if value is not None]
+
+
+def _insert_property(connection: Connection, item: Property) -> None:
+    row = {name: value for name, value in vars(item).items() if name != "legs"}
+    row |= {name: to_json(row[name]) for name in ("keys", "detail", "notes")}
+    inserted = connection.execute(insert(PROPERTIES).values(row)).inserted_primary_key
+    number = inserted[0] if inserted else None
+    for position, leg in enumerate(item.legs):
+        values = {**asdict(leg), "property_id": number, "position": position}
+        connection.execute(insert(LEGS).values(values))
+
+
+def _property(connection: Connection, row: dict[str, Any]) -> Property:
+    query = select(LEGS).where(LEGS.c.property_id == row.pop("id")).order_by(LEGS.c.position)
+    legs = []
+    for leg in connection.execute(query).mappings():
+        values = {name: leg[name] for name in leg if name not in ("property_id", "position")}
+        legs.append(Leg(**values))
+    row |= {name: tuple(json.loads(row[name])) for name in ("keys", "notes")}
+    row["detail"] = json.loads(row["detail"])
+    return Property(**row, legs=tuple(legs))
