@@ -1,6 +1,7 @@
 """VASP, or the engine that stands in for it, run through custodian."""
 
 import logging
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 from ..structures.errors import EngineError
 
 _log = logging.getLogger(__name__)
+
+_running: list[Any] = []  # the custodian jobs of this process, for a signal handler to stop
 
 _POLL_S = 0.1  # custodian's own 10 s would idle after every short run
 _MONITOR_EVERY_S = 30
@@ -48,6 +51,7 @@ def run_vasp(folder: Path, command: Sequence[str]) -> tuple[str, ...]:
         monitor_freq=round(_MONITOR_EVERY_S / _POLL_S),
         directory=str(folder),
     )
+    _running.append(job)
     try:
         custodian.run()
     except FileNotFoundError as error:
@@ -56,10 +60,18 @@ def run_vasp(folder: Path, command: Sequence[str]) -> tuple[str, ...]:
         ) from error
     except CustodianError as error:
         raise EngineError(_last_words(folder, command, str(error))) from error
-    except BaseException:
+    finally:
+        _running.remove(job)
         _stop(job)
-        raise
     return _corrections(custodian.run_log)
+
+
+def stop_running() -> None:
+    """Ask the engine that this process runs, if any, to end; it leaves what it can go on from."""
+    for job in _running:
+        process = getattr(job, "_vasp_process", None)
+        if process is not None and process.poll() is None:
+            process.terminate()
 
 
 def _handlers() -> list[Any]:
@@ -85,14 +97,14 @@ def _corrections(run_log: Sequence[dict[str, Any]]) -> tuple[str, ...]:
 
 
 def _stop(job: Any) -> None:
-    """End the engine's process, kindly first."""
+    """End the engine's process if it still runs, kindly first."""
     process = getattr(job, "_vasp_process", None)
     if process is None or process.poll() is not None:
         return
     process.terminate()
     try:
         process.wait(timeout=30)
-    except TimeoutError:
+    except subprocess.TimeoutExpired:
         process.kill()
 
 

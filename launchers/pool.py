@@ -1,0 +1,122 @@
+"""Workers on this machine: started, watched, replaced when they die, ended together."""
+
+import json
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from fireworks import LaunchPad
+
+from ..structures.errors import HeteroError
+from .recovery import recover
+from .settings import Settings
+from .worker import workers_folder
+
+_log = logging.getLogger(__name__)
+
+_POLL_S = 0.25
+_MAX_DEATHS = 20
+
+
+class Pool:
+    """N worker processes on one LaunchPad.
+
+    Parameters
+    ----------
+    launchpad, settings
+        Of the project.
+    n_workers
+        How many calculations run at a time.
+    query
+        Which fireworks they take; all by default.
+    """
+
+    def __init__(
+        self,
+        launchpad: LaunchPad,
+        settings: Settings,
+        n_workers: int,
+        query: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._launchpad = launchpad
+        self._settings = settings
+        self._n_workers = n_workers
+        self._query = dict(query or {})
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._n_deaths = 0
+
+    def run(self, on_tick: Callable[[], None]) -> None:
+        """Work until nothing is left that could be run; ``on_tick`` is called all the while.
+
+        Raises
+        ------
+        HeteroError
+            Workers die again and again; the message names their log.
+        """
+        recover(self._launchpad, workers_folder(self._settings))
+        try:
+            while self._is_work_left() or self._processes:
+                self._keep_workers()
+                on_tick()
+                time.sleep(_POLL_S)
+        finally:
+            self._end_all()
+        on_tick()
+
+    def _is_work_left(self) -> bool:
+        """Tell whether a firework is ready or being run."""
+        busy = self._query | {"state": {"$in": ["READY", "RUNNING", "RESERVED"]}}
+        return bool(self._launchpad.get_fw_ids(busy, limit=1))
+
+    def _keep_workers(self) -> None:
+        """Replace workers that died; start the first ones."""
+        for process in [p for p in self._processes if p.poll() is not None]:
+            self._processes.remove(process)
+            if process.returncode != 0:
+                self._count_death(process.returncode)
+        if self._is_work_left():
+            while len(self._processes) < self._n_workers:
+                self._processes.append(self._start_worker(len(self._processes)))
+
+    def _count_death(self, code: int) -> None:
+        """Queue again what a dead worker ran, unless workers die without end."""
+        self._n_deaths += 1
+        folder = workers_folder(self._settings)
+        if self._n_deaths > _MAX_DEATHS:
+            raise HeteroError(
+                f"{self._n_deaths} workers died (last exit code {code}); their logs are in {folder}"
+            )
+        _log.warning("a worker died with exit code %d", code)
+        recover(self._launchpad, folder)
+
+    def _start_worker(self, number: int) -> subprocess.Popen[bytes]:
+        """Start one worker process; what it prints goes into its log."""
+        folder = workers_folder(self._settings)
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [
+            sys.executable, "-m", "heterofire.launchers.worker",
+            "--folder", str(self._settings.folder),
+            "--engine", self._settings.engine,
+            "--query", json.dumps(self._query),
+        ]
+        log = Path(folder) / f"worker-{number + 1}.log"
+        with log.open("ab") as stream:
+            return subprocess.Popen(
+                command, stdout=stream, stderr=stream, start_new_session=True
+            )
+
+    def _end_all(self) -> None:
+        """Ask all workers to end, and wait until they have put their work back."""
+        for process in self._processes:
+            process.terminate()
+        for process in self._processes:
+            try:
+                process.wait(timeout=60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._processes.clear()

@@ -1,0 +1,91 @@
+"""From a plan into the LaunchPad: only what is neither stored nor queued already."""
+
+from dataclasses import dataclass
+
+from fireworks import LaunchPad
+
+from ..results.store import ResultStore
+from ..workflows.flows import study_flow
+from ..workflows.planning import Plan
+from .recovery import rerun_failed
+from .settings import Settings
+
+_OPEN = ["READY", "RUNNING", "WAITING", "RESERVED", "FIZZLED", "PAUSED"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """What a submission found and did."""
+
+    n_calculations: int  # in the plan
+    n_stored: int  # already in the result store
+    n_added: int  # fireworks new in the LaunchPad, the deriving one included
+    n_rerun: int  # failed fireworks that are queued again
+
+
+def stored_keys(store: ResultStore, plan: Plan) -> frozenset[str]:
+    """Return the keys of the plan's calculations that the result store has."""
+    return frozenset(c.key for c in plan.calculations if store.has(c.key))
+
+
+def submit_plan(launchpad: LaunchPad, store: ResultStore, plan: Plan, settings: Settings) -> Submission:
+    """Add a plan to the LaunchPad, or take up the one that is there.
+
+    Parameters
+    ----------
+    launchpad, store, settings
+        Of the project.
+    plan
+        The planned study.
+
+    Returns
+    -------
+    Submission
+        Submitting the same plan twice adds nothing; calculations that failed are queued again.
+    """
+    done = stored_keys(store, plan)
+    n_all = len(plan.calculations)
+    queued = _open_workflow(launchpad, plan)
+    if queued:
+        rerun = rerun_failed(launchpad, queued)
+        return Submission(
+            n_calculations=n_all, n_stored=len(done), n_added=0, n_rerun=len(rerun)
+        )
+    if len(done) == n_all:
+        return Submission(n_calculations=n_all, n_stored=n_all, n_added=0, n_rerun=0)
+    _archive_older(launchpad, plan)
+    settings.runs.mkdir(parents=True, exist_ok=True)
+    database = None if "://" in settings.database else settings.database  # URLs may hold secrets
+    flow = study_flow(plan, runs=settings.runs, database=database, done=done)
+    launchpad.add_wf(flow)
+    return Submission(
+        n_calculations=n_all, n_stored=len(done), n_added=len(flow.fws), n_rerun=0
+    )
+
+
+def plan_query(plan: Plan) -> dict[str, str]:
+    """Return the query that matches a plan's fireworks."""
+    return {
+        "spec.heterofire.study": plan.study,
+        "spec.heterofire.profile": plan.profile,
+        "spec.heterofire.engine": plan.engine,
+    }
+
+
+def _open_workflow(launchpad: LaunchPad, plan: Plan) -> list[int]:
+    """Return the firework ids of an unfinished workflow of this very plan."""
+    query = {"metadata.plan": plan.identity, "state": {"$in": _OPEN}}
+    workflow = launchpad.workflows.find_one(query, {"nodes": 1})
+    return list(workflow["nodes"]) if workflow else []
+
+
+def _archive_older(launchpad: LaunchPad, plan: Plan) -> None:
+    """Put away what an earlier version of the study left in the queue; stored results stay."""
+    query = {
+        "metadata.study": plan.study,
+        "metadata.profile": plan.profile,
+        "metadata.engine": plan.engine,
+        "state": {"$in": [state for state in _OPEN if state != "RUNNING"]},
+    }
+    for workflow in list(launchpad.workflows.find(query, {"nodes": 1})):
+        launchpad.archive_wf(workflow["nodes"][0])

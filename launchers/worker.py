@@ -1,0 +1,110 @@
+"""A worker: takes one ready firework after the other until none is left for it."""
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from fireworks import FWorker, LaunchPad
+from fireworks.core.rocket_launcher import launch_rocket
+
+from ..workflows.custody import stop_running
+from .launchpads import open_launchpad
+from .liveness import die_with_parent, hold_lock, worker_name
+from .settings import Settings, load_settings
+
+_log = logging.getLogger(__name__)
+
+_IDLE_S = 0.3
+
+
+def workers_folder(settings: Settings) -> Path:
+    """Return the folder with the workers' locks and logs."""
+    return settings.runs / ".workers"
+
+
+def worker_environment(settings: Settings) -> dict[str, Any]:
+    """Return what FireTasks find as ``_fw_env``: the engine and the result database."""
+    return {
+        **settings.worker_env,
+        "vasp_cmd": list(settings.vasp_cmd),
+        "engine": settings.engine,
+        "database": settings.database,
+    }
+
+
+def work(launchpad: LaunchPad, settings: Settings, query: Mapping[str, Any]) -> int:
+    """Run fireworks that match the query until none is ready or being run by anybody.
+
+    Returns
+    -------
+    int
+        0, or 128 + signal number when it was told to stop.
+    """
+    name = worker_name()
+    stopping = _stop_on_signals()
+    fworker = FWorker(name=name, env=worker_environment(settings), query=dict(query))
+    with hold_lock(workers_folder(settings), name):
+        while not stopping:
+            os.chdir(settings.folder)
+            ran = launch_rocket(launchpad, fworker, strm_lvl="CRITICAL")
+            if stopping:
+                _queue_again(launchpad, name)
+            elif not ran:
+                if not _somebody_works(launchpad, query):
+                    return 0
+                time.sleep(_IDLE_S)
+    return 128 + stopping[0]
+
+
+def _stop_on_signals() -> list[int]:
+    """Return a list that receives the signal which asks this worker to stop."""
+    stopping: list[int] = []
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        stopping.append(number)
+        stop_running()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    return stopping
+
+
+def _somebody_works(launchpad: LaunchPad, query: Mapping[str, Any]) -> bool:
+    """Tell whether a firework is being run whose end may make another one ready."""
+    busy = dict(query) | {"state": {"$in": ["READY", "RUNNING", "RESERVED"]}}
+    return bool(launchpad.get_fw_ids(busy, limit=1))
+
+
+def _queue_again(launchpad: LaunchPad, name: str) -> None:
+    """Give back the firework that was interrupted: it goes on when work goes on."""
+    launch = launchpad.launches.find_one(
+        {"fworker.name": name, "state": "FIZZLED"}, sort=[("launch_id", -1)]
+    )
+    if launch:
+        launchpad.rerun_fw(launch["fw_id"])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one worker process; the pool starts it."""
+    parser = argparse.ArgumentParser(description="one heterofire worker")
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--engine", required=True)
+    parser.add_argument("--query", default="{}", help="which fireworks, as JSON")
+    arguments = parser.parse_args(argv)
+    die_with_parent()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    settings = load_settings(engine=arguments.engine, folder=arguments.folder)
+    launchpad = open_launchpad(my_launchpad=settings.my_launchpad, embedded=settings.launchpad)
+    return work(launchpad, settings, json.loads(arguments.query))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
