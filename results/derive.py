@@ -1,0 +1,322 @@
+"""From requests and stored runs to properties: every number, or the reason why it is missing."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+
+from ..structures.errors import HeteroError, RunError
+from .barriers import band_barrier
+from .electronic import band_gap, d_band_centre, dos_at_fermi, run_symbols
+from .energies import energy_property
+from .records import Band, Floats, Property, Run, Settings
+from .requests import (
+    BarrierRequest,
+    DosRequest,
+    EnergyRequest,
+    InterlayerRequest,
+    Request,
+)
+from .store import ResultStore
+
+_Record = TypeVar("_Record", Run, Band)
+
+_PLANE = 0.8  # Angstrom: atoms this close to the outermost one belong to its plane
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Value:
+    """A number of one request, before study, engine and sources are added to it."""
+
+    quantity: str
+    unit: str
+    value: float
+    energy_kind: str = ""
+    detail: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def derive(
+    store: ResultStore, requests: Iterable[Request], *, study: str, profile: str, engine: str
+) -> list[Property]:
+    """Return the properties that the requests ask for, in their order.
+
+    Parameters
+    ----------
+    store
+        Holds the finished runs.
+    requests
+        What to derive; a DOS gives several properties, a barrier one for each direction.
+    study, profile, engine
+        What the properties belong to; runs of another engine are not used.
+
+    Returns
+    -------
+    list of Property
+        One that cannot be derived has no value, the status "missing", and notes that say which
+        calculation is not there or what does not fit; the others are not affected.
+    """
+    derivation = _Derivation(store, study, profile, engine)
+    return [item for request in requests for item in derivation.properties(request)]
+
+
+class _Derivation:
+    """The stored runs of one study, each read once."""
+
+    def __init__(self, store: ResultStore, study: str, profile: str, engine: str) -> None:
+        self._store = store
+        self._about: dict[str, Any] = {"study": study, "profile": profile, "engine": engine}
+        self._has: Callable[[str], bool] = cache(store.has)
+        self._run: Callable[[str], Run] = cache(store.get_run)
+
+    def properties(self, request: Request) -> list[Property]:
+        """Return the properties of one request; none of its failures goes further."""
+        absent = [
+            f"calculation {key} ({role}) is not finished"
+            for role, key in _sources(request)
+            if not self._has(key)
+        ]
+        if absent:
+            return self._missing(request, absent)
+        try:
+            return self._derived(request)
+        except HeteroError as error:
+            return self._missing(request, [str(error)])
+
+    def _derived(self, request: Request) -> list[Property]:
+        if isinstance(request, EnergyRequest):
+            keys = [leg.key for leg in request.legs if leg.key is not None]
+            runs = {key: self._checked(self._run(key)) for key in keys}
+            about = {name: self._about[name] for name in ("study", "profile")}
+            return [energy_property(request, runs, **about)]
+        if isinstance(request, BarrierRequest):
+            band = self._checked(self._store.get_band(request.band))
+            ends = self._run(request.initial), self._run(request.final)
+            return self._wrap(request, (band, *ends), _barrier_values(band, *ends))
+        run = self._checked(self._run(request.key))
+        if isinstance(request, DosRequest):
+            values = _dos_values(run, request.d_elements)
+        elif isinstance(request, InterlayerRequest):
+            values = [_interlayer_value(run, request)]
+        else:
+            values = [_charge_value(run, request.element)]
+        return self._wrap(request, (run,), values)
+
+    def _checked(self, record: _Record) -> _Record:
+        """Return the record if the wanted engine made it."""
+        made_by = record.settings.engine
+        if made_by != self._about["engine"]:
+            raise RunError(
+                f"{record.folder} was computed by {made_by}, not {self._about['engine']}"
+            )
+        return record
+
+    def _wrap(
+        self, request: Request, records: Sequence[Run | Band], values: Iterable[_Value]
+    ) -> list[Property]:
+        """Add to the values what they belong to and what they came from."""
+        settings: Settings = records[0].settings
+        unconverged = tuple(
+            f"{record.folder} is not converged: {'; '.join(record.reasons)}"
+            for record in records
+            if record.status == "unconverged"
+        )
+        status: Literal["ok", "unconverged"] = "unconverged" if unconverged else "ok"
+        return [
+            Property(
+                **self._about,
+                method=settings.method,
+                model=request.model,
+                label=request.label,
+                reference="",
+                status=status,
+                keys=tuple(key for _, key in _sources(request)),
+                quantity=item.quantity,
+                value=item.value,
+                unit=item.unit,
+                energy_kind=item.energy_kind,
+                detail=item.detail,
+                notes=(*unconverged, *item.notes),
+            )
+            for item in values
+        ]
+
+    def _missing(self, request: Request, notes: Sequence[str]) -> list[Property]:
+        """Return the properties of a request without their values."""
+        methods = [self._run_method(key) for _, key in _sources(request) if self._has(key)]
+        return [
+            Property(
+                **self._about,
+                method=methods[0] if methods else "",
+                model=request.model,
+                quantity=quantity,
+                label=request.label,
+                reference=request.reference if isinstance(request, EnergyRequest) else "",
+                value=None,
+                unit=unit,
+                energy_kind="E0" if isinstance(request, EnergyRequest | BarrierRequest) else "",
+                status="missing",
+                notes=tuple(notes),
+            )
+            for quantity, unit in _wanted(request)
+        ]
+
+    def _run_method(self, key: str) -> str:
+        try:
+            return self._run(key).settings.method
+        except HeteroError:  # a band, or a damaged row that the notes name
+            return ""
+
+
+def _sources(request: Request) -> list[tuple[str, str]]:
+    """Return role and key of every calculation a request needs, each key once."""
+    if isinstance(request, EnergyRequest):
+        pairs = [(leg.role, leg.key) for leg in request.legs if leg.key is not None]
+    elif isinstance(request, BarrierRequest):
+        pairs = [
+            (f"{name} of {request.label}", key)
+            for name, key in (
+                ("band", request.band),
+                ("initial end point", request.initial),
+                ("final end point", request.final),
+            )
+        ]
+    else:
+        pairs = [(f"{request.model} {request.label}", request.key)]
+    return list({key: (role, key) for role, key in reversed(pairs)}.values())[::-1]
+
+
+def _wanted(request: Request) -> list[tuple[str, str]]:
+    """Return quantity and unit of the properties a request leads to."""
+    if isinstance(request, EnergyRequest):
+        return [(request.quantity, f"eV/{request.per_what}" if request.per_what else "eV")]
+    if isinstance(request, BarrierRequest):
+        return [("barrier forward", "eV"), ("barrier back", "eV")]
+    if isinstance(request, DosRequest):
+        centres = [(f"d-band centre of {element}", "eV") for element in request.d_elements]
+        return [("DOS at E_F", "states/eV/cell"), ("band gap", "eV"), *centres]
+    if isinstance(request, InterlayerRequest):
+        return [("interlayer distance", "Angstrom")]
+    return [(f"net charge of {request.element}", "e")]
+
+
+def _barrier_values(band: Band, initial: Run, final: Run) -> list[_Value]:
+    barrier = band_barrier(band, initial, final)
+    detail = barrier.detail()
+    return [
+        _Value(
+            quantity=f"barrier {direction}",
+            unit="eV",
+            value=value,
+            energy_kind="E0",
+            detail=detail,
+            notes=barrier.notes,
+        )
+        for direction, value in (("forward", barrier.forward), ("back", barrier.back))
+    ]
+
+
+def _dos_values(run: Run, d_elements: Sequence[str]) -> list[_Value]:
+    if run.dos is None:
+        raise RunError(f"{run.folder} has no DOS: run it with LORBIT = 11 and NEDOS set.")
+    level = dos_at_fermi(run.dos)
+    gap = band_gap(run.bands, run.dos, len(run.structure))
+    values = [
+        _Value(
+            quantity="DOS at E_F",
+            unit="states/eV/cell",
+            value=level,
+            detail={"per_atom": level / len(run.structure), "half_width_ev": 0.05},
+        ),
+        _Value(
+            quantity="band gap",
+            unit="eV",
+            value=gap.value,
+            detail={"is_metal": gap.is_metal, "reasons": list(gap.reasons)},
+            notes=(f"metal: {'; '.join(gap.reasons)}",) if gap.is_metal else (),
+        ),
+    ]
+    for element in d_elements:
+        values.append(
+            _Value(
+                quantity=f"d-band centre of {element}",
+                unit="eV",
+                value=d_band_centre(run.dos, run_symbols(run), [element]),
+                detail={"window_ev": [-10.0, 5.0], "relative_to": "E_F"},
+                notes=(f"{run.dos.projection} projection, -10 to 5 eV around E_F",),
+            )
+        )
+    return values
+
+
+def _interlayer_value(run: Run, request: InterlayerRequest) -> _Value:
+    distance = interlayer_distance(
+        np.asarray(run.structure.lattice.matrix),
+        np.asarray(run.structure.frac_coords),
+        request.bottom,
+        request.top,
+    )
+    return _Value(quantity="interlayer distance", unit="Angstrom", value=distance)
+
+
+def interlayer_distance(
+    lattice: Floats, fractional: Floats, bottom: Sequence[int], top: Sequence[int]
+) -> float:
+    """Return the distance between the facing atom planes of two layers in Angstrom.
+
+    A plane is the mean height of the atoms within 0.8 Angstrom of the layer's outermost one,
+    measured along the normal of the first two lattice vectors.
+
+    Parameters
+    ----------
+    lattice
+        (3, 3), rows, in Angstrom.
+    fractional
+        (n_atoms, 3); layers may be wrapped through the cell boundary.
+    bottom, top
+        Atom indices of each layer.
+
+    Examples
+    --------
+    >>> lattice = np.diag([3.0, 3.0, 20.0])
+    >>> atoms = np.array([[0, 0, 0.95], [0.3, 0, 0.05], [0, 0, 0.25], [0, 0, 0.35]])
+    >>> round(interlayer_distance(lattice, atoms, [0, 1], [2, 3]), 6)
+    4.0
+    """
+    normal = np.cross(lattice[0], lattice[1])
+    height = abs(float(np.linalg.det(lattice))) / float(np.linalg.norm(normal))
+    low = _unwrapped(fractional[list(bottom), 2]) * height
+    high = _unwrapped(fractional[list(top), 2]) * height
+    high = high - np.floor((high.mean() - low.mean()) / height) * height
+    facing_low = low[low > low.max() - _PLANE].mean()
+    facing_high = high[high < high.min() + _PLANE].mean()
+    return float(facing_high - facing_low)
+
+
+def _unwrapped(positions: Floats) -> Floats:
+    """Return fractional positions of one layer without the jump at the cell boundary."""
+    centre = np.angle(np.exp(2j * np.pi * positions).mean()) / (2 * np.pi)
+    offsets: Floats = positions - centre
+    unwrapped: Floats = centre + offsets - np.round(offsets)
+    return unwrapped
+
+
+def _charge_value(run: Run, element: str) -> _Value:
+    if run.site_charges is None:
+        raise RunError(f"{run.folder} has no site charges: run it with LORBIT = 11.")
+    chosen = [
+        q
+        for q, symbol in zip(run.site_charges.net, run_symbols(run), strict=True)
+        if symbol == element
+    ]
+    if not chosen:
+        raise RunError(f"{run.folder} has no {element}: name an element of {run.structure.formula}")
+    return _Value(
+        quantity=f"net charge of {element}",
+        unit="e",
+        value=float(np.mean(chosen)),
+        detail={"scheme": run.site_charges.scheme, "atoms": [float(q) for q in chosen]},
+        notes=(f"{run.site_charges.scheme} charges, mean over {len(chosen)} atom(s)",),
+    )
