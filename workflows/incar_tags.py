@@ -1,0 +1,79 @@
+"""Which INCAR tags exist and what they take: VASP ignores a misspelt tag silently."""
+
+from difflib import get_close_matches
+from typing import Any
+
+from pymatgen.io.vasp.inputs import Incar
+
+# https://theory.cm.utexas.edu/vtsttools: tags that only a VASP built with VTST reads
+VTST_TAGS = {
+    "FDSTEP": (float,),
+    "FTIMEDEC": (float,),
+    "FTIMEINC": (float,),
+    "FTIMEMAX": (float,),
+    "ICHAIN": (int,),
+    "ILBFGSMEM": (int,),
+    "IOPT": (int,),
+    "INVCURV": (float,),
+    "LAUTOSCALE": (bool,),
+    "LCLIMB": (bool,),
+    "LDNEB": (bool,),
+    "LGLOBAL": (bool,),
+    "LLINEOPT": (bool,),
+    "LNEBCELL": (bool,),
+    "LTANGENTOLD": (bool,),
+    "MAXMOVE": (float,),
+    "SDALPHA": (float,),
+    "STRETCH": (float,),
+    "TIMESTEP": (float,),
+}
+_TYPES = {"float": float, "int": int, "bool": bool, "str": str, "list": list}
+
+
+def tag_problem(tag: str, value: Any) -> str | None:
+    """Return what is wrong with an INCAR tag or its type, or None.
+
+    Parameters
+    ----------
+    tag
+        In upper case.
+    value
+        As Python knows it: number, bool, text or a list.
+
+    Examples
+    --------
+    >>> tag_problem("ENCUT", 400)
+    >>> tag_problem("ENCTU", 400)
+    "unknown INCAR tag 'ENCTU'; VASP would ignore it silently. Did you mean 'ENCUT'?"
+    >>> tag_problem("NSW", "many")
+    "NSW = 'many' is not a int"
+    """
+    kinds = _kinds(tag)
+    if kinds is None:
+        near = get_close_matches(tag, (*Incar.INCAR_PARAMS, *VTST_TAGS), n=1, cutoff=0.75)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        return f"unknown INCAR tag {tag!r}; VASP would ignore it silently.{hint}"
+    if any(_is_a(value, kind) for kind in kinds):
+        return None
+    return f"{tag} = {value!r} is not a {' or '.join(kind.__name__ for kind in kinds)}"
+
+
+def _kinds(tag: str) -> tuple[type, ...] | None:
+    """Return the Python types a tag takes; None for an unknown tag."""
+    if tag in VTST_TAGS:
+        return VTST_TAGS[tag]
+    if tag not in Incar.INCAR_PARAMS:
+        return None
+    named = str(Incar.INCAR_PARAMS[tag]["type"]).split("|")
+    return tuple(_TYPES[name.strip()] for name in named)
+
+
+def _is_a(value: Any, kind: type) -> bool:
+    """Return whether a value fits a tag's type; an int fits a float, True no number."""
+    if isinstance(value, bool):
+        return kind is bool
+    if kind is float:
+        return isinstance(value, int | float)
+    if kind is list:
+        return isinstance(value, list | tuple)
+    return isinstance(value, kind)

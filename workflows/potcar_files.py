@@ -1,0 +1,130 @@
+"""POTCAR on the worker: found in a licensed library, put together, never stored anywhere else."""
+
+import gzip
+import os
+import re
+from pathlib import Path
+
+import yaml
+
+from ..structures.errors import InputError
+from ..structures.files import write_atomic
+from .potcars import potential
+
+# How libraries name their PBE folder: pymatgen's `pmg config -p`, then VASP's own downloads.
+_FAMILIES = (
+    "POT_GGA_PAW_PBE_54",
+    "POT_PAW_PBE_54",
+    "potpaw_PBE.54",
+    "potpaw_PBE_54",
+    "potpaw_PBE.64",
+    "POT_PAW_PBE_64",
+    "POT_GGA_PAW_PBE",
+    "potpaw_PBE",
+    ".",
+)
+_SETTINGS_FILES = (Path(".config/.pmgrc.yaml"), Path(".pmgrc.yaml"))
+
+
+def potcar_library() -> Path | None:
+    """Return this machine's POTCAR library, or None.
+
+    It is what pymatgen uses: the variable PMG_VASP_PSP_DIR, else the same key in
+    ``~/.config/.pmgrc.yaml`` or ``~/.pmgrc.yaml``.
+
+    Raises
+    ------
+    InputError
+        The key names a folder that does not exist.
+    """
+    named = os.environ.get("PMG_VASP_PSP_DIR")
+    source = "the environment"
+    for path in (Path.home() / name for name in _SETTINGS_FILES):
+        if named is None and path.is_file():
+            settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+            named = settings.get("PMG_VASP_PSP_DIR") if isinstance(settings, dict) else None
+            source = str(path)
+    if named is None:
+        return None
+    library = Path(named).expanduser()
+    if not library.is_dir():
+        raise InputError(
+            f"PMG_VASP_PSP_DIR in {source} names {library}, which is not a folder; correct it."
+        )
+    return library
+
+
+def find_potcar(symbol: str, library: str | Path) -> Path:
+    """Return the file of one potential.
+
+    Both layouts are known: ``<family>/K_sv/POTCAR`` as VASP ships it and
+    ``<family>/POTCAR.K_sv.gz`` as pymatgen keeps it, plain or gzipped.
+
+    Raises
+    ------
+    InputError
+        The library does not hold it.
+    """
+    library = Path(library)
+    for family in _FAMILIES:
+        for name in (f"{symbol}/POTCAR", f"POTCAR.{symbol}"):
+            for suffix in ("", ".gz"):
+                path = library / family / f"{name}{suffix}"
+                if path.is_file():
+                    return path
+    raise InputError(
+        f"no POTCAR for {symbol} in {library}; looked for {symbol}/POTCAR and POTCAR.{symbol} "
+        f"(plain or .gz) in {', '.join(_FAMILIES[:-1])}. Correct PMG_VASP_PSP_DIR, or name "
+        "another symbol under 'potcars' in the study."
+    )
+
+
+def assemble_potcar(folder: str | Path, library: str | Path) -> Path:
+    """Write POTCAR from the symbols in POTCAR.spec and return its path.
+
+    Parameters
+    ----------
+    folder
+        A run folder with POTCAR.spec.
+    library
+        The POTCAR library of this machine.
+
+    Raises
+    ------
+    InputError
+        No POTCAR.spec, a potential is missing, or its header is not what was planned with.
+    """
+    folder = Path(folder)
+    try:
+        symbols = (folder / "POTCAR.spec").read_text(encoding="utf-8").split()
+    except FileNotFoundError:
+        raise InputError(
+            f"{folder} has no POTCAR.spec, so its potentials are unknown; write its inputs again."
+        ) from None
+    parts = []
+    for symbol in symbols:
+        path = find_potcar(symbol, library)
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        _check_header(symbol, content.decode("latin-1"), path)
+        parts.append(content if content.endswith(b"\n") else content + b"\n")
+    return write_atomic(folder / "POTCAR", b"".join(parts))
+
+
+def _check_header(symbol: str, text: str, path: Path) -> None:
+    """Refuse a file of another element or with another number of valence electrons.
+
+    NELECT of charged cells and the charges of atoms are reckoned with the planned ZVAL.
+    """
+    planned = potential(symbol)
+    title = re.search(r"TITEL\s*=\s*(.+)", text)
+    electrons = re.search(r"ZVAL\s*=\s*([\d.]+)", text)
+    if title is None or electrons is None:
+        raise InputError(f"{path} has no TITEL or ZVAL line, so it is not a POTCAR.")
+    words = title.group(1).split()
+    found = (words[1] if len(words) > 1 else words[0]).partition("_")[0]
+    if found != planned.element or abs(float(electrons.group(1)) - planned.zval) > 1e-6:
+        raise InputError(
+            f"{path} is {title.group(1).strip()} with ZVAL {electrons.group(1)}, but {symbol} was "
+            f"planned as {planned.element} with ZVAL {planned.zval:g}. "
+            "Correct the library, or the entry in workflows/potcars.yaml."
+        )
