@@ -1,0 +1,298 @@
+"""A run folder in, a Run out; or an error that says which file cannot be trusted and why."""
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pymatgen.core import Structure
+from pymatgen.io.vasp.inputs import Poscar
+
+from ..structures.errors import RunError
+from .atom_order import displacements, order_problem
+from .convergence import early_breach_note, free_force, unconverged_reasons
+from .outcar import Outcar, parse_outcar
+from .records import Bands, Dos, Run, Settings, SiteCharges
+from .run_files import find_file, has_end_marker, read_bytes
+from .run_reports import engine_notes, read_corrections, read_engine_report, screen_notes
+from .run_settings import engine_settings, vasp_settings
+from .vasprun import Vasprun, parse_vasprun
+
+__all__ = ["is_complete", "parse_outcar", "parse_run", "parse_vasprun", "read_poscar"]
+
+_ENERGY_TOLERANCE = 1e-5  # eV; both files print at least six decimals
+_FERMI_TOLERANCE = 0.01  # eV; OUTCAR prints four decimals
+_IMAGE = re.compile(r"\d\d")
+
+
+def parse_run(folder: str | Path, *, expected: Structure | None = None, suffix: str = "") -> Run:
+    """Return what a finished run folder says, after every check that makes it trustworthy.
+
+    Parameters
+    ----------
+    folder
+        Holds vasprun.xml and, where kept, OUTCAR, POSCAR, custodian.json, engine.json; the outputs
+        plain or gzip.
+    expected
+        The structure that was to be computed; the POSCAR in the folder when None. Count, species
+        and order must agree, positions may have moved since.
+    suffix
+        What custodian appended to the files of one of several runs, such as ".relax2".
+
+    Returns
+    -------
+    Run
+        With ``status="unconverged"`` and the reasons when the run ended before it converged.
+
+    Raises
+    ------
+    RunError
+        A file is missing, cut, doubled or damaged, holds NaN or ``****``, belongs to other atoms,
+        or contradicts another one.
+
+    Examples
+    --------
+    >>> parse_run("no such folder")
+    Traceback (most recent call last):
+    heterofire.structures.errors.RunError: no such folder: no vasprun.xml ...
+    """
+    folder = Path(folder)
+    path = find_file(folder, "vasprun.xml", suffix)
+    if path is None:
+        raise RunError(
+            f"{folder}: no vasprun.xml{suffix} (or .gz). The calculation was not started or was "
+            "moved: run it, or name the folder that holds it."
+        )
+    vasprun = parse_vasprun(path)
+    outcar_path = find_file(folder, "OUTCAR", suffix)
+    outcar = None if outcar_path is None else parse_outcar(outcar_path)
+    if outcar is not None:
+        _check_pair(vasprun, outcar)
+    poscar_path = find_file(folder, "POSCAR", suffix)
+    poscar = None if poscar_path is None else read_poscar(poscar_path)
+    notes = [] if outcar is not None else ["no OUTCAR: vasprun.xml could not be checked against it"]
+    for name, structure in (("the expected structure", expected), (str(poscar_path), poscar)):
+        if structure is not None:
+            notes += _check_atoms(vasprun, structure, name)
+    return _assemble(folder, vasprun, outcar, notes)
+
+
+def is_complete(folder: str | Path) -> bool:
+    """Return whether every output of a run, a band, or an image of a band was written to its end.
+
+    Parameters
+    ----------
+    folder
+        A run folder. An image (a folder such as ``01`` without INCAR) needs OUTCAR only.
+
+    Returns
+    -------
+    bool
+        True says "parse, do not run again"; it does not say that the numbers are right.
+
+    Examples
+    --------
+    >>> is_complete("no such folder")
+    False
+    """
+    folder = Path(folder)
+    images = image_folders(folder)
+    if images:
+        return all(is_complete(image) for image in images[1:-1])
+    is_image = _IMAGE.fullmatch(folder.name) is not None and not (folder / "INCAR").exists()
+    vasprun, outcar = (find_file(folder, name) for name in ("vasprun.xml", "OUTCAR"))
+    if (outcar if is_image else vasprun) is None:
+        return False
+    return all(has_end_marker(path) for path in (vasprun, outcar) if path is not None)
+
+
+def image_folders(folder: Path) -> list[Path]:
+    """Return the image folders 00, 01 ... of a band in order; empty for any other folder."""
+    folders: list[Path] = []
+    while (image := folder / f"{len(folders):02d}").is_dir():
+        folders.append(image)
+    return folders if len(folders) > 2 else []
+
+
+def read_poscar(path: Path) -> Structure:
+    """Return the structure of a POSCAR or CONTCAR, plain or gzip.
+
+    Parameters
+    ----------
+    path
+        The file; without element symbols (VASP 4) it is refused.
+
+    Returns
+    -------
+    pymatgen.core.Structure
+        With the site property "selective_dynamics" when the file has it.
+
+    Raises
+    ------
+    RunError
+        The file is no POSCAR, or names no elements.
+    """
+    text = read_bytes(path).decode("latin-1")
+    try:
+        poscar = Poscar.from_str(text, read_velocities=False)
+    except (ValueError, LookupError, TypeError) as error:
+        raise RunError(f"{path}: not a POSCAR: {error}. Write it again.") from error
+    if not poscar.true_names:
+        raise RunError(f"{path}: names no elements. Add their symbols above the counts.")
+    return poscar.structure
+
+
+def _check_pair(vasprun: Vasprun, outcar: Outcar) -> None:
+    """Refuse a vasprun.xml and an OUTCAR that are not of the same run."""
+    pairs = {
+        "number of atoms": (len(vasprun.structure), outcar.n_atoms, 0.0),
+        "number of ionic steps": (len(vasprun.electronic_steps), outcar.n_ionic_steps, 0.0),
+        "NELECT": (vasprun.n_electrons, outcar.n_electrons, 1e-3),
+        "free energy TOTEN": (vasprun.free_energy, outcar.free_energy, _ENERGY_TOLERANCE),
+        "energy without entropy": (vasprun.e_wo_entropy, outcar.e_wo_entropy, _ENERGY_TOLERANCE),
+        "energy(sigma->0)": (vasprun.e0, outcar.e0, _ENERGY_TOLERANCE),
+    }
+    if vasprun.efermi is not None and outcar.efermi is not None:
+        pairs["Fermi level"] = (vasprun.efermi, outcar.efermi, _FERMI_TOLERANCE)
+    for what, (one, other, tolerance) in pairs.items():
+        if abs(one - other) > tolerance:
+            raise RunError(
+                f"{vasprun.path}: {what} is {one:.10g}, but {other:.10g} in {outcar.path.name}: "
+                "the two files are not of the same run. Remove the older one and run again."
+            )
+    if outcar.symbols and list(outcar.symbols) != [s.specie.symbol for s in vasprun.structure]:
+        raise RunError(
+            f"{vasprun.path}: the species differ from those in {outcar.path.name}: the two files "
+            "are not of the same run. Remove the older one and run again."
+        )
+
+
+def _check_atoms(vasprun: Vasprun, reference: Structure, name: str) -> list[str]:
+    """Refuse other atoms or another order; return a note when the run started elsewhere."""
+    problem = order_problem(reference, vasprun.initial_structure)
+    if problem:
+        raise RunError(
+            f"{vasprun.path}: the atoms differ from {name}: {problem}. This is another "
+            "calculation: parse it from its own folder, or run this one again."
+        )
+    moved = displacements(reference, vasprun.initial_structure).max()
+    return [f"started up to {moved:.2f} Angstrom away from {name}"] if moved > 0.01 else []
+
+
+def _assemble(folder: Path, vasprun: Vasprun, outcar: Outcar | None, notes: list[str]) -> Run:
+    """Return the Run of two files that belong together."""
+    report = read_engine_report(folder, vasprun.program)
+    corrections, log_notes = read_corrections(folder)
+    flags = vasprun.initial_structure.site_properties.get("selective_dynamics")
+    max_force = free_force(vasprun.forces, flags, vasprun.structure.lattice.matrix)
+    reasons = unconverged_reasons(
+        vasprun.parameters,
+        electronic_steps=vasprun.electronic_steps,
+        is_relaxed=None if outcar is None else outcar.is_relaxed,
+        is_stopped=outcar is not None and outcar.is_stopped,
+        max_force=max_force,
+    )
+    breach = early_breach_note(vasprun.parameters, vasprun.electronic_steps)
+    return Run(
+        folder=str(folder),
+        settings=_settings(vasprun, report),
+        engine_version=str(report["engine_version"]) if report else vasprun.version,
+        status="unconverged" if reasons else "converged",
+        reasons=reasons,
+        initial_structure=vasprun.initial_structure,
+        structure=vasprun.structure,
+        e0=vasprun.e0,
+        free_energy=vasprun.free_energy,
+        e_wo_entropy=vasprun.e_wo_entropy,
+        efermi=_efermi(vasprun, outcar),
+        forces=vasprun.forces,
+        max_force=max_force,
+        n_ionic_steps=len(vasprun.electronic_steps),
+        n_electrons=vasprun.n_electrons,
+        charge=round(float(vasprun.valences.sum()) - vasprun.n_electrons, 6) + 0.0,
+        magnetization=_magnetization(vasprun, outcar),
+        incar=vasprun.incar,
+        kpoints=vasprun.kpoints,
+        elapsed_s=_elapsed(outcar, report),
+        dos=_dos(vasprun.dos, report),
+        bands=vasprun.bands,
+        site_charges=_site_charges(vasprun, outcar, report),
+        corrections=corrections,
+        notes=(
+            *notes,
+            *([breach] if breach else []),
+            *engine_notes(report),
+            *log_notes,
+            *screen_notes(folder),
+        ),
+    )
+
+
+def _settings(vasprun: Vasprun, report: Mapping[str, Any] | None) -> Settings:
+    """Return the settings of VASP or of the engine."""
+    if report is not None:
+        return engine_settings(report, titels=vasprun.titels, kpoint_spacing=vasprun.kpoint_spacing)
+    # INCAR knows IVDW and METAGGA, which VASP leaves out of its parameters.
+    parameters = {**vasprun.incar, **vasprun.parameters}
+    parameters["METAGGA"] = vasprun.incar.get("METAGGA", "--")
+    return vasp_settings(parameters, titels=vasprun.titels, kpoint_spacing=vasprun.kpoint_spacing)
+
+
+def _efermi(vasprun: Vasprun, outcar: Outcar | None) -> float:
+    """Return the Fermi level of the last ionic step."""
+    found = vasprun.efermi
+    if found is None and outcar is not None:
+        found = outcar.efermi
+    if found is None:
+        raise RunError(f"{vasprun.path}: no Fermi level, here or in OUTCAR. Run it again.")
+    return found
+
+
+def _magnetization(vasprun: Vasprun, outcar: Outcar | None) -> float | None:
+    """Return the magnetization of a collinear run; None without spin."""
+    if int(vasprun.parameters.get("ISPIN", 1)) != 2:
+        return None
+    if outcar is not None and outcar.magnetization is not None:
+        return outcar.magnetization
+    bands: Bands | None = vasprun.bands
+    if bands is None:
+        return None
+    up, down = np.einsum("skb,k->s", bands.occupations, bands.weights)
+    return float(up - down)
+
+
+def _elapsed(outcar: Outcar | None, report: Mapping[str, Any] | None) -> float:
+    """Return the wall time in s; 0 when no file tells."""
+    wall = (report or {}).get("wall_s")
+    if wall is not None:
+        return float(wall)
+    return 0.0 if outcar is None else outcar.elapsed_s
+
+
+def _dos(dos: Dos | None, report: Mapping[str, Any] | None) -> Dos | None:
+    """Return the DOS, labelled by the way the engine projects."""
+    if dos is None or report is None:
+        return dos
+    return dataclasses.replace(dos, projection="Mulliken")
+
+
+def _site_charges(
+    vasprun: Vasprun, outcar: Outcar | None, report: Mapping[str, Any] | None
+) -> SiteCharges | None:
+    """Return OUTCAR's electrons per atom; Mulliken's must sum to NELECT."""
+    if outcar is None or outcar.site_electrons is None:
+        return None
+    electrons = outcar.site_electrons
+    excess = float(electrons.sum()) - vasprun.n_electrons
+    if report is not None and abs(excess) > 0.01 + 1e-3 * len(electrons):
+        raise RunError(
+            f"{outcar.path}: Mulliken populations sum to {electrons.sum():.3f} electrons, NELECT "
+            f"is {vasprun.n_electrons:g}. The file is damaged: run the engine again."
+        )
+    return SiteCharges(
+        scheme="PAW spheres" if report is None else "Mulliken",
+        electrons=electrons,
+        net=vasprun.valences - electrons,
+    )
