@@ -1,9 +1,8 @@
 """Which INCAR tags exist and what they take: VASP ignores a misspelt tag silently."""
 
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
-
-from pymatgen.io.vasp.inputs import Incar
 
 # https://theory.cm.utexas.edu/vtsttools: tags that only a VASP built with VTST reads
 VTST_TAGS = {
@@ -50,7 +49,7 @@ def tag_problem(tag: str, value: Any) -> str | None:
     """
     kinds = _kinds(tag)
     if kinds is None:
-        near = get_close_matches(tag, (*Incar.INCAR_PARAMS, *VTST_TAGS), n=1, cutoff=0.75)
+        near = get_close_matches(tag, (*_vasp_tags(), *VTST_TAGS), n=1, cutoff=0.75)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         return f"unknown INCAR tag {tag!r}; VASP would ignore it silently.{hint}"
     if any(_is_a(value, kind) for kind in kinds):
@@ -62,10 +61,17 @@ def _kinds(tag: str) -> tuple[type, ...] | None:
     """Return the Python types a tag takes; None for an unknown tag."""
     if tag in VTST_TAGS:
         return VTST_TAGS[tag]
-    if tag not in Incar.INCAR_PARAMS:
-        return None
-    named = str(Incar.INCAR_PARAMS[tag]["type"]).split("|")
-    return tuple(_TYPES[name.strip()] for name in named)
+    return _vasp_tags().get(tag)
+
+
+@cache
+def _vasp_tags() -> dict[str, tuple[type, ...]]:
+    """Return the tags that pymatgen knows, and their types."""
+    # takes 1 s to import, and most plans have no tag of their own to check
+    from pymatgen.io.vasp.inputs import Incar  # noqa: PLC0415
+
+    kinds = {tag: str(entry["type"]).split("|") for tag, entry in Incar.INCAR_PARAMS.items()}
+    return {tag: tuple(_TYPES[name.strip()] for name in names) for tag, names in kinds.items()}
 
 
 def _is_a(value: Any, kind: type) -> bool:

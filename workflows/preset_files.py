@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from ..structures.errors import InputError
+from .incar_tags import tag_problem
 
 PROFILES = ("quick", "paper", "converged")
 ROOT = "common"
@@ -114,9 +115,6 @@ def validate_presets(documents: Mapping[str, Any] | None = None) -> list[str]:
     >>> validate_presets()
     []
     """
-    # slow import (0.8 s), needed here only for the list of tags
-    from .incar_tags import tag_problem  # noqa: PLC0415
-
     documents = _documents() if documents is None else documents
     problems = []
     for name, document in documents.items():
