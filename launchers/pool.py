@@ -98,16 +98,19 @@ class Pool:
         folder = workers_folder(self._settings)
         folder.mkdir(parents=True, exist_ok=True)
         command = [
-            sys.executable, "-m", "heterofire.launchers.worker",
-            "--folder", str(self._settings.folder),
-            "--engine", self._settings.engine,
-            "--query", json.dumps(self._query),
+            sys.executable,
+            "-m",
+            "heterofire.launchers.worker",
+            "--folder",
+            str(self._settings.folder),
+            "--engine",
+            self._settings.engine,
+            "--query",
+            json.dumps(self._query),
         ]
         log = Path(folder) / f"worker-{number + 1}.log"
         with log.open("ab") as stream:
-            return subprocess.Popen(
-                command, stdout=stream, stderr=stream, start_new_session=True
-            )
+            return subprocess.Popen(command, stdout=stream, stderr=stream, start_new_session=True)
 
     def _end_all(self) -> None:
         """Ask all workers to end, and wait until they have put their work back."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from typing import Any
 
 from fireworks import LaunchPad
 from rich.console import Console, Group
@@ -11,7 +12,6 @@ from rich.text import Text
 
 from ..workflows.planning import Plan, relative_cost
 from .status import JobStatus, counts, job_statuses
-from .submission import plan_query
 
 _HEARTBEAT_S = 30.0
 _REFRESH_S = 1.0
@@ -22,20 +22,29 @@ class Progress:
 
     Parameters
     ----------
-    plan
-        The study that is worked on.
     launchpad
-        Where its fireworks are.
+        Where the fireworks are.
     console
         Where to print; messages belong on stderr.
+    query
+        Which fireworks to look at; all by default.
+    plan
+        The study that is worked on, for the time that is left.
     """
 
-    def __init__(self, plan: Plan, launchpad: LaunchPad, console: Console) -> None:
-        self._query = plan_query(plan)
+    def __init__(
+        self,
+        launchpad: LaunchPad,
+        console: Console,
+        *,
+        query: Mapping[str, Any] | None = None,
+        plan: Plan | None = None,
+    ) -> None:
+        self._query = dict(query or {})
         self._launchpad = launchpad
         self._console = console
         self._costs: Mapping[str, float] = {
-            c.label.name: relative_cost(c) for c in plan.calculations
+            c.label.name: relative_cost(c) for c in (plan.calculations if plan else ())
         }
         self._start = self._last_refresh = self._last_line = time.monotonic()
         self._said: set[int] = {

@@ -11,6 +11,7 @@ from typing import Any
 from fireworks import LaunchPad
 
 _STEP = re.compile(rb"^\s*(\d+) F= *(\S+) E0= *(\S+)", re.MULTILINE)
+_EXCEPTION = re.compile(r"^[\w.]+(Error|Exception|Exit)\b")
 _TAIL_BYTES = 4096
 _PROJECTION = {"fw_id": 1, "name": 1, "state": 1, "launches": 1, "spec._launch_dir": 1}
 
@@ -119,7 +120,9 @@ def _reason(stored: Mapping[str, Any]) -> str:
     if not trace:
         return "no reason was recorded"
     lines = trace.splitlines()
-    starts = [i for i, line in enumerate(lines) if re.match(r"^[\w.]+(Error|Exception|Exit)\b", line)]
+    starts = [
+        i for i, line in enumerate(lines) if re.match(r"^[\w.]+(Error|Exception|Exit)\b", line)
+    ]
     message = "\n".join(lines[starts[-1] :] if starts else lines[-1:])
     return re.sub(r"^(?:heterofire[\w.]*\.)?(\w+): ", r"\1: ", message)
 

@@ -28,7 +28,9 @@ def stored_keys(store: ResultStore, plan: Plan) -> frozenset[str]:
     return frozenset(c.key for c in plan.calculations if store.has(c.key))
 
 
-def submit_plan(launchpad: LaunchPad, store: ResultStore, plan: Plan, settings: Settings) -> Submission:
+def submit_plan(
+    launchpad: LaunchPad, store: ResultStore, plan: Plan, settings: Settings
+) -> Submission:
     """Add a plan to the LaunchPad, or take up the one that is there.
 
     Parameters
@@ -48,9 +50,7 @@ def submit_plan(launchpad: LaunchPad, store: ResultStore, plan: Plan, settings: 
     queued = _open_workflow(launchpad, plan)
     if queued:
         rerun = rerun_failed(launchpad, queued)
-        return Submission(
-            n_calculations=n_all, n_stored=len(done), n_added=0, n_rerun=len(rerun)
-        )
+        return Submission(n_calculations=n_all, n_stored=len(done), n_added=0, n_rerun=len(rerun))
     if len(done) == n_all:
         return Submission(n_calculations=n_all, n_stored=n_all, n_added=0, n_rerun=0)
     _archive_older(launchpad, plan)
@@ -58,9 +58,7 @@ def submit_plan(launchpad: LaunchPad, store: ResultStore, plan: Plan, settings: 
     database = None if "://" in settings.database else settings.database  # URLs may hold secrets
     flow = study_flow(plan, runs=settings.runs, database=database, done=done)
     launchpad.add_wf(flow)
-    return Submission(
-        n_calculations=n_all, n_stored=len(done), n_added=len(flow.fws), n_rerun=0
-    )
+    return Submission(n_calculations=n_all, n_stored=len(done), n_added=len(flow.fws), n_rerun=0)
 
 
 def plan_query(plan: Plan) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -34,7 +35,9 @@ class Calculation:
     engine: str  # "vasp", "xtb"
     method: str  # "GFN1-xTB"; "" where the INCAR says it all
     charge: int = 0
+    nelect: float | None = None  # electrons of the cell, by ZVAL and charge
     n_images: int = 0  # between the end points; 0 for anything but a band
+    final: Structure | None = None  # the other end point of a band, as planned
     parents: Mapping[str, str] = field(default_factory=dict)
     changes: tuple[str, ...] = ()  # every tag that differs from its preset
     warnings: tuple[str, ...] = ()
@@ -58,6 +61,12 @@ class Calculation:
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
     @property
+    def n_bands(self) -> int:
+        """Return VASP's default number of bands (manual, NBANDS), without spin-orbit."""
+        half = (self.nelect or 0.0) / 2
+        return max(math.ceil(half + max(len(self.structure) / 2, 3)), math.ceil(0.6 * 2 * half))
+
+    @property
     def folder_name(self) -> str:
         """Return the name of the run folder: readable, and unlike any other's."""
         readable = re.sub(r"[^A-Za-z0-9@.+-]+", "_", self.label.name).strip("_.")
@@ -68,6 +77,8 @@ class Calculation:
         return {
             "label": asdict(self.label),
             "structure": self.structure.as_dict(),
+            "final": self.final.as_dict() if self.final is not None else None,
+            "nelect": self.nelect,
             "incar": json.loads(json.dumps(dict(self.incar), default=_plain)),
             "kpoints": json.loads(json.dumps(dict(self.kpoints), default=_plain)),
             "potcar_symbols": list(self.potcar_symbols),
@@ -87,6 +98,8 @@ class Calculation:
         values = {k: v for k, v in data.items() if k != "key"}
         values["label"] = Label(**values["label"])
         values["structure"] = Structure.from_dict(values["structure"])
+        if values["final"] is not None:
+            values["final"] = Structure.from_dict(values["final"])
         for name in ("potcar_symbols", "changes", "warnings"):
             values[name] = tuple(values[name])
         calculation = cls(**values)

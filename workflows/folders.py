@@ -22,7 +22,9 @@ State = Literal["stored", "complete", "resumed", "written"]
 _OUTPUTS = ("OSZICAR", "OUTCAR", "vasprun.xml", "CONTCAR", "vasp.out", "engine.json")
 
 
-def prepare_folder(calculation: Calculation, store: ResultStore, folder: Path) -> State:
+def prepare_folder(
+    calculation: Calculation, store: ResultStore, folder: Path, *, potcar_dir: Path | None = None
+) -> State:
     """Bring a run folder to the point where the engine can start, and say what is left to do.
 
     Parameters
@@ -33,6 +35,8 @@ def prepare_folder(calculation: Calculation, store: ResultStore, folder: Path) -
         Where finished runs are.
     folder
         The run folder; made when it is not there.
+    potcar_dir
+        This worker's POTCAR library; without one the folder holds POTCAR.spec only.
 
     Returns
     -------
@@ -48,17 +52,18 @@ def prepare_folder(calculation: Calculation, store: ResultStore, folder: Path) -
     """
     if store.has(calculation.key):
         return "stored"
-    inputs = _inputs_of(calculation)
     if is_finished(calculation, folder):
         return "complete"
     if calculation.n_images:
-        return _prepare_band(calculation, store, folder, inputs)
+        return _prepare_band(calculation, store, folder, potcar_dir)
+    inputs = inputs_of(calculation)
     last = _last_positions(folder, calculation.structure)
     if last is not None:
-        _set_aside(folder, folder)
-        write_inputs(inputs, last, folder)
+        _set_aside(folder)
+        write_inputs(inputs, last, folder, potcar_dir=potcar_dir)
         return "resumed"
-    write_inputs(inputs, _start(calculation, store, "structure"), folder)
+    start = _start(calculation, store, "structure")
+    write_inputs(inputs, start, folder, potcar_dir=potcar_dir)
     return "written"
 
 
@@ -69,8 +74,8 @@ def is_finished(calculation: Calculation, folder: Path) -> bool:
     return all(is_complete(folder / f"{i:02d}") for i in range(1, calculation.n_images + 1))
 
 
-def _inputs_of(calculation: Calculation) -> Inputs:
-    """Return the planned inputs in the form that writes files."""
+def inputs_of(calculation: Calculation) -> Inputs:
+    """Return the planned inputs of a calculation in the form that writes files."""
     return Inputs(
         incar=dict(calculation.incar),
         kpoints=dict(calculation.kpoints),
@@ -106,21 +111,22 @@ def _with_dynamics_of(structure: Structure, planned: Structure) -> Structure:
 
 
 def _prepare_band(
-    calculation: Calculation, store: ResultStore, folder: Path, inputs: Inputs
+    calculation: Calculation, store: ResultStore, folder: Path, potcar_dir: Path | None
 ) -> State:
     """Write the image folders of a band, or go on from the images of an interrupted one."""
+    inputs = inputs_of(calculation)
     images = [folder / f"{i:02d}" for i in range(calculation.n_images + 2)]
     moving = images[1:-1]
     last = [_last_positions(image, calculation.structure) for image in moving]
     ends = [_start(calculation, store, role) for role in ("initial", "final")]
     if all(positions is not None for positions in last):
         for image in moving:
-            _set_aside(image, folder)
+            _set_aside(image)
         middle = [_with_dynamics_of(s, calculation.structure) for s in last if s is not None]
-        write_neb_inputs(inputs, [ends[0], *middle, ends[1]], folder)
+        write_neb_inputs(inputs, [ends[0], *middle, ends[1]], folder, potcar_dir=potcar_dir)
         return "resumed"
     path = interpolate(ends[0], ends[1], calculation.n_images)
-    write_neb_inputs(inputs, path, folder)
+    write_neb_inputs(inputs, path, folder, potcar_dir=potcar_dir)
     return "written"
 
 
@@ -140,7 +146,7 @@ def _last_positions(folder: Path, planned: Structure) -> Structure | None:
     return _with_dynamics_of(last, planned)
 
 
-def _set_aside(folder: Path, top: Path) -> None:
+def _set_aside(folder: Path) -> None:
     """Keep what an interrupted run wrote, in ``part-01``, ``part-02`` ... of its folder."""
     number = 1 + sum(1 for _ in folder.glob("part-*"))
     part = folder / f"part-{number:02d}"
@@ -148,7 +154,7 @@ def _set_aside(folder: Path, top: Path) -> None:
     for name in (*_OUTPUTS, "POSCAR"):
         if (folder / name).exists():
             shutil.move(folder / name, part / name)
-    _log.info("%s goes on; its first part is kept in %s", top, part)
+    _log.info("%s goes on; its first part is kept in %s", folder, part)
 
 
 def check_engine(calculation: Calculation, environment: Mapping[str, object]) -> None:
@@ -160,5 +166,3 @@ def check_engine(calculation: Calculation, environment: Mapping[str, object]) ->
             f"worker has {found!r}. Start a worker with that engine, or submit the study again "
             f"with --engine {found}."
         )
-
-

@@ -18,7 +18,9 @@ def build_phase(phase: Phase, profile: Profile) -> Structure:
     'K16'
     """
     if phase.atom is not None:
-        return atom_in_box(phase.atom)
+        # A neutral atom needs a box that breaks its degeneracy, a charged one a cubic box for VASP's
+        # correction of the images.
+        return atom_in_box(phase.atom, noncubic=phase.charge == 0)
     if phase.molecule is not None:
         return molecule_in_box(phase.molecule)
     structure = supercell(build_crystal(str(phase.crystal)), pick(phase.supercell, profile))

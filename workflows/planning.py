@@ -36,6 +36,7 @@ class Plan:
     """Every calculation of a study, parents before children, and what is derived from them."""
 
     study: str
+    source: str  # what the study was loaded by: its name, or a path
     profile: Profile
     engine: str
     method: str
@@ -50,9 +51,30 @@ class Plan:
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
 
     @property
-    def warnings(self) -> tuple[str, ...]:
-        """Return the warnings of all calculations, each once."""
-        return tuple(dict.fromkeys(w for c in self.calculations for w in c.warnings))
+    def grouped_warnings(self) -> dict[str, list[str]]:
+        """Return each warning once, with the names of the calculations it is about."""
+        groups: dict[str, list[str]] = {}
+        for calculation in self.calculations:
+            for warning in calculation.warnings:
+                groups.setdefault(warning, []).append(calculation.label.name)
+        return groups
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return one row per calculation: what it is and what it costs."""
+        return [
+            {
+                "name": c.label.name,
+                "task": c.label.task,
+                "atoms": len(c.structure),
+                "images": c.n_images,
+                "k-points": "x".join(map(str, c.kpoints["mesh"])),
+                "bands": c.n_bands,
+                "cost": round(relative_cost(c), 2),
+                "key": c.key,
+                "changes": list(c.changes),
+            }
+            for c in self.calculations
+        ]
 
 
 def relative_cost(calculation: Calculation) -> float:
@@ -76,7 +98,13 @@ def _size_factor(n_atoms: int, n_kpoints: float) -> float:
 
 
 def plan_study(
-    study: Study, profile: Profile, *, engine: str, method: str = "", has_vtst: bool = False
+    study: Study,
+    profile: Profile,
+    *,
+    engine: str,
+    method: str = "",
+    has_vtst: bool = False,
+    source: str = "",
 ) -> Plan:
     """Return every calculation and derived property of a study in one profile.
 
@@ -91,6 +119,8 @@ def plan_study(
     has_vtst
         Whether the workers' VASP has the VTST patch (climbing image); the embedded engine
         climbs without it.
+    source
+        What the study was loaded by, when that is not its name.
 
     Returns
     -------
@@ -104,7 +134,7 @@ def plan_study(
         planner.add_host(build_model(host, size=study.size(profile)))
     for reaction in study.reactions:
         planner.requests.append(reaction_request(reaction, study.per, planner.phases))
-    return planner.plan()
+    return planner.plan(source or study.study)
 
 
 @dataclass
@@ -120,10 +150,11 @@ class _Planner:
     phases: dict[str, Calculation] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
 
-    def plan(self) -> Plan:
+    def plan(self, source: str) -> Plan:
         """Return what was collected."""
         return Plan(
             study=self.study.study,
+            source=source,
             profile=self.profile,
             engine=self.engine,
             method=self.method,
@@ -141,6 +172,7 @@ class _Planner:
         preset: str | None = None,
         parents: Mapping[str, str] | None = None,
         n_images: int = 0,
+        final: Structure | None = None,
         **options: Any,
     ) -> Calculation:
         """Add one calculation; the same one asked for twice is one."""
@@ -166,9 +198,11 @@ class _Planner:
             method=self.method,
             charge=options.get("charge", 0),
             n_images=n_images,
+            final=final,
+            nelect=inputs.nelect,
             parents=parents or {},
             changes=tuple(inputs.changes),
-            warnings=tuple(f"{name}: {warning}" for warning in inputs.warnings),
+            warnings=tuple(inputs.warnings),
         )
         return self.calculations.setdefault(calculation.key, calculation)
 
@@ -177,8 +211,13 @@ class _Planner:
         structure = build_phase(phase, self.profile)
         preset = "bulk" if phase.crystal else "molecule"
         self.phases[name] = self.add(
-            name, f"{name}/static", "static", structure,
-            preset=preset, charge=phase.charge, is_slab=False,
+            name,
+            f"{name}/static",
+            "static",
+            structure,
+            preset=preset,
+            charge=phase.charge,
+            is_slab=False,
         )
 
     def add_host(self, model: Model) -> None:
@@ -187,7 +226,10 @@ class _Planner:
         self.requests.append(_interlayer(model, host, "without ion"))
         if self.study.dos:
             dos = self.add(
-                model.name, f"{model.name}/dos", "dos", model.structure,
+                model.name,
+                f"{model.name}/dos",
+                "dos",
+                model.structure,
                 parents={"structure": host.key},
             )
             self.requests.append(DosRequest(model=model.name, label="host", key=dos.key))
@@ -199,8 +241,9 @@ class _Planner:
     def _add_sites(self, model: Model, host: Calculation, sites: Sites) -> None:
         """Add the ion at the best-ranked sites of one region."""
         ion, count = self.study.ion, pick(sites.count, self.profile)
-        for site in find_sites(model, sites.region, ion=ion, max_sites=count):
-            structure = insert_ion(model, site, ion=ion, gallery_gap=sites.gallery_gap)
+        gap = sites.gallery_gap if sites.region == "gallery" else None
+        for site in find_sites(model, sites.region, ion=ion, gallery_gap=gap, max_sites=count):
+            structure = insert_ion(model, site, ion=ion)
             name = f"{model.name}/{ion}-{site.name}/relax"
             with_ion = self.add(model.name, name, "relax", structure)
             self.requests += self._binding(model, site.name, with_ion, host)
@@ -242,18 +285,23 @@ class _Planner:
         """Add a hop: both end points relaxed, then the band between them."""
         ion = self.study.ion
         hop = build_hop(model, path.kind, ion=ion, gallery_gap=path.gallery_gap)
-        ends = {}
+        label, ends = f"{ion}-hop-{path.kind}", {}
         for role, structure in (("initial", hop.initial), ("final", hop.final)):
             held = _freeze(structure, path.freeze)
-            name = f"{model.name}/{hop.name}/{role}"
+            name = f"{model.name}/{label}/{role}"
             ends[role] = self.add(model.name, name, "relax", held)
         keys = {role: calculation.key for role, calculation in ends.items()}
         band = self.add(
-            model.name, f"{model.name}/{hop.name}/neb", "neb", ends["initial"].structure,
-            parents=keys, n_images=pick(path.images, self.profile),
+            model.name,
+            f"{model.name}/{label}/neb",
+            "neb",
+            ends["initial"].structure,
+            parents=keys,
+            n_images=pick(path.images, self.profile),
+            final=ends["final"].structure,
         )
         self.requests.append(
-            BarrierRequest(model=model.name, label=hop.name, band=band.key, ion=ion, **keys)
+            BarrierRequest(model=model.name, label=path.kind, band=band.key, ion=ion, **keys)
         )
 
 

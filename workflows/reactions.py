@@ -64,7 +64,9 @@ def _coefficients(
 ) -> dict[str, float]:
     """Return how many cells of each phase take part; a mixture of reactants counts as one."""
     parts = {n: _part(reaction.ratio, cells[n]) for n in reactants}
-    mixture = sum((cells[n] * part for n, part in parts.items() if part), Composition())
+    mixture = Composition()
+    for name, part in parts.items():
+        mixture += cells[name] * part
     pure = [n for n in reactants if not parts[n]]
     left = [cells[n] for n in pure] + ([mixture] if mixture else [])
     amounts = [float(a) for a in balance(left, [cells[n] for n in products])]

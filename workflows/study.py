@@ -90,7 +90,7 @@ class Study(_Part):
     paper: str = ""
     ion: str = "K"
     hosts: tuple[str, ...]
-    sizes: dict[Profile, str] = {}
+    sizes: dict[Profile, Profile] = {}
     sites: tuple[Sites, ...] = ()
     hops: tuple[HopPath, ...] = ()
     phases: dict[str, Phase] = {}
@@ -113,7 +113,7 @@ class Study(_Part):
             raise ValueError("reactions need 'per': which atoms their energies are counted on")
         return self
 
-    def size(self, profile: Profile) -> str:
+    def size(self, profile: Profile) -> Profile:
         """Return which size of the named models a profile takes; by default its own name."""
         return self.sizes.get(profile, profile)
 
@@ -212,9 +212,7 @@ def _leaves(error: ValidationError) -> Iterator[tuple[tuple[int | str, ...], str
             yield place, message
 
 
-def _explain(
-    where: str, tree: yaml.Node | None, problem: tuple[tuple[int | str, ...], str]
-) -> str:
+def _explain(where: str, tree: yaml.Node | None, problem: tuple[tuple[int | str, ...], str]) -> str:
     """Return ``file:line: key: what is wrong``."""
     place, message = problem
     line, keys = _locate(tree, place)

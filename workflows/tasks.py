@@ -37,11 +37,13 @@ class WriteInputs(FiretaskBase):  # type: ignore[misc]
 
     def run_task(self, fw_spec: dict[str, Any]) -> FWAction:
         from .folders import check_engine, prepare_folder  # pulls in pymatgen's VASP classes
+        from .potcar_files import potcar_library
 
         calculation = Calculation.from_dict(self["calculation"])
         check_engine(calculation, fw_spec.get("_fw_env", {}))
         with open_store(fw_spec) as store:
-            state = prepare_folder(calculation, store, Path.cwd())
+            library = potcar_library() if calculation.engine == "vasp" else None
+            state = prepare_folder(calculation, store, Path.cwd(), potcar_dir=library)
             if state == "stored":
                 store.add_use(calculation.key, calculation.label)
         return FWAction(stored_data={"prepared": state}, exit=state == "stored")

@@ -1,0 +1,291 @@
+"""The command line: parse, call one library function, print. Everything works from Python too."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..structures.errors import HeteroError
+
+app = typer.Typer(
+    name="heterofire",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Build battery heterostructures, run their DFT, get back the table and the figure.",
+    epilog="Example: heterofire run potassium-anode --profile quick",
+)
+
+StudyName = Annotated[str, typer.Argument(help="A study's name, or a YAML file of your own.")]
+ProfileName = Annotated[str, typer.Option("--profile", help="quick, paper or converged.")]
+EngineName = Annotated[
+    str | None, typer.Option("--engine", help="xtb or vasp; default: what my_fworker.yaml has.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen; change nothing.")]
+Workers = Annotated[int, typer.Option("-j", "--workers", min=1, help="Calculations at a time.")]
+Folder = Annotated[Path, typer.Option("-o", "--output", help="Folder to write into.")]
+
+
+@app.command(epilog="Example: heterofire studies")
+def studies(as_json: AsJson = False) -> None:
+    """List the studies that come along."""
+    from .listing import print_studies
+
+    print_studies(as_json=as_json)
+
+
+@app.command(epilog="Example: heterofire models")
+def models(as_json: AsJson = False) -> None:
+    """List the models and crystals that can be built."""
+    from .listing import print_models
+
+    print_models(as_json=as_json)
+
+
+@app.command(epilog="Example: heterofire build MoSSe@NC -o POSCAR")
+def build(
+    model: Annotated[str, typer.Argument(help="A name from 'heterofire models'.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="POSCAR, *.cif or *.xyz.")
+    ] = None,
+    size: Annotated[str, typer.Option(help="quick, paper or converged.")] = "quick",
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Build one model; print atoms, cell, strain, twist and checks."""
+    from .listing import build_and_print
+
+    build_and_print(model, size=size, output=None if dry_run else output, as_json=as_json)
+
+
+@app.command(epilog="Example: heterofire plan potassium-anode --profile paper")
+def plan(
+    study: StudyName,
+    profile: ProfileName = "quick",
+    engine: EngineName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show every calculation of a study: atoms, k-points, bands, cost, done or not."""
+    from .listing import print_plan
+    from .project import Project
+
+    with Project.here(engine) as project:
+        print_plan(project, project.plan(study, profile), as_json=as_json)
+
+
+@app.command(epilog="Example: heterofire inputs potassium-anode -o vasp_inputs")
+def inputs(
+    study: StudyName,
+    output: Folder = Path("inputs"),
+    profile: ProfileName = "quick",
+    engine: EngineName = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Write the run folders of a study without queueing anything."""
+    from .project import Project
+    from .writing import write_study_inputs
+
+    with Project.here(engine) as project:
+        write_study_inputs(project.plan(study, profile), output, dry_run=dry_run)
+
+
+@app.command(epilog="Example: heterofire submit potassium-anode --profile paper")
+def submit(
+    study: StudyName,
+    profile: ProfileName = "quick",
+    engine: EngineName = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Add a study's calculations to the LaunchPad; what is done or queued is left out."""
+    from .project import Project
+    from .running import submit_study
+
+    with Project.here(engine) as project:
+        planned = project.plan(study, profile)
+        submit_study(project, planned, dry_run=dry_run, as_json=as_json)
+
+
+@app.command(epilog="Example: heterofire launch -j 2")
+def launch(workers: Workers = 2, engine: EngineName = None, dry_run: DryRun = False) -> None:
+    """Run what is ready on this machine."""
+    from .project import Project
+    from .running import launch_ready
+
+    with Project.here(engine) as project:
+        raise typer.Exit(launch_ready(project, workers, dry_run=dry_run))
+
+
+@app.command(epilog="Example: heterofire run potassium-anode --profile quick")
+def run(
+    study: StudyName,
+    profile: ProfileName = "quick",
+    engine: EngineName = None,
+    workers: Workers = 2,
+    dry_run: DryRun = False,
+) -> None:
+    """Submit a study, launch it here, print its tables and draw its figures."""
+    from .project import Project
+    from .running import run_study
+
+    with Project.here(engine) as project:
+        planned = project.plan(study, profile)
+        raise typer.Exit(run_study(project, planned, workers, dry_run=dry_run))
+
+
+@app.command(epilog="Example: heterofire status")
+def status(as_json: AsJson = False) -> None:
+    """Show states, the step of running calculations, what failed and what to do."""
+    from .listing import print_status
+    from .project import Project
+
+    with Project.here(None) as project:
+        raise typer.Exit(print_status(project, as_json=as_json))
+
+
+@app.command(epilog="Example: heterofire table potassium-anode --format csv")
+def table(
+    study: StudyName,
+    profile: ProfileName = "quick",
+    engine: EngineName = None,
+    fmt: Annotated[str, typer.Option("--format", help="text, csv, json or latex.")] = "text",
+    as_json: AsJson = False,
+) -> None:
+    """Print a study's derived numbers with engine, method, unit and reference."""
+    from .project import Project
+    from .reporting import print_table
+
+    with Project.here(engine) as project:
+        print_table(project, study, profile, "json" if as_json else fmt)
+
+
+@app.command(epilog="Example: heterofire compare potassium-anode")
+def compare(
+    study: StudyName,
+    profile: ProfileName = "quick",
+    engine: EngineName = None,
+    fmt: Annotated[str, typer.Option("--format", help="text, csv, json or latex.")] = "text",
+    as_json: AsJson = False,
+) -> None:
+    """Print the paper's numbers beside the computed ones, with the doubts about each."""
+    from .project import Project
+    from .reporting import print_comparison
+
+    with Project.here(engine) as project:
+        print_comparison(project, study, profile, "json" if as_json else fmt)
+
+
+@app.command(epilog="Example: heterofire figure potassium-anode 5b -o figures")
+def figure(
+    study: StudyName,
+    names: Annotated[list[str] | None, typer.Argument(help="Such as 5b; default: all.")] = None,
+    output: Folder = Path("figures"),
+    profile: ProfileName = "quick",
+    engine: EngineName = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Redraw a study's figures from the result store alone."""
+    from .project import Project
+    from .reporting import draw_figures
+
+    with Project.here(engine) as project:
+        draw_figures(project, study, profile, names or [], output, dry_run=dry_run)
+
+
+@app.command(epilog="Example: heterofire doctor")
+def doctor(engine: EngineName = None, as_json: AsJson = False) -> None:
+    """Check everything before a job is wasted."""
+    from .listing import print_doctor
+    from .settings import load_settings
+
+    raise typer.Exit(print_doctor(load_settings(engine=engine), as_json=as_json))
+
+
+@app.command(name="engine", epilog="Example: cd run_folder && heterofire engine xtb")
+def run_engine_here(
+    name: Annotated[str, typer.Argument(help="xtb")],
+    folder: Annotated[Path, typer.Option(help="The run folder.")] = Path(),
+) -> None:
+    """Stand in for VASP in the current folder."""
+    from .engines.run import run_engine
+
+    raise typer.Exit(run_engine(name, folder))
+
+
+_PASS_ON: dict[str, Any] = {
+    "context_settings": {"allow_extra_args": True, "ignore_unknown_options": True},
+    "add_help_option": False,
+}
+
+
+@app.command(
+    context_settings=_PASS_ON, add_help_option=False, epilog="Example: heterofire lpad get_fws"
+)
+def lpad(context: typer.Context) -> None:
+    """FireWorks' own lpad, on this project's LaunchPad."""
+    _fireworks("lpad", context.args)
+
+
+@app.command(
+    context_settings=_PASS_ON,
+    add_help_option=False,
+    epilog="Example: heterofire rlaunch singleshot",
+)
+def rlaunch(context: typer.Context) -> None:
+    """FireWorks' own rlaunch, on this project's LaunchPad."""
+    _fireworks("rlaunch", context.args)
+
+
+@app.command(
+    context_settings=_PASS_ON,
+    add_help_option=False,
+    epilog="Example: heterofire qlaunch -r rapidfire",
+)
+def qlaunch(context: typer.Context) -> None:
+    """FireWorks' own qlaunch, on this project's LaunchPad."""
+    _fireworks("qlaunch", context.args)
+
+
+def _fireworks(command: Any, arguments: list[str]) -> None:
+    """Hand the arguments to FireWorks' command with the right store chosen."""
+    from .launchpads import run_fireworks_command
+    from .settings import load_settings
+
+    settings = load_settings()
+    code = run_fireworks_command(
+        command, arguments, my_launchpad=settings.my_launchpad, embedded=settings.launchpad
+    )
+    raise typer.Exit(code)
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        from .. import __version__
+
+        print(f"heterofire {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; a foreseen failure is one message and its exit code."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    try:
+        app()
+    except HeteroError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

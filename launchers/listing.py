@@ -1,0 +1,132 @@
+"""Lists for people and scripts: studies, models, plans, states, checks."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from .project import Project, checked_profile
+from .settings import Settings
+
+_WIDE = 160  # columns for a table that goes into a file or pipe
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool, title: str = "") -> None:
+    """Print rows as a table, or as JSON."""
+    if as_json:
+        print(json.dumps(list(rows), indent=1))
+        return
+    console = Console(width=None if sys.stdout.isatty() else _WIDE)
+    table = Table(title=title or None, box=None, title_justify="left")
+    for name in rows[0] if rows else ():
+        numeric = all(isinstance(row[name], int | float) for row in rows)
+        table.add_column(str(name), justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    console.print(table)
+
+
+def _cell(value: Any) -> str:
+    """Return a value as a table shows it."""
+    if value is None:
+        return "-"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def print_studies(*, as_json: bool) -> None:
+    """Print the studies that come along."""
+    from ..workflows.study import load_study, study_names  # slow: pydantic
+
+    found = [load_study(name) for name in study_names()]
+    rows = [
+        {"study": s.study, "title": s.title, "paper": s.paper, "hosts": ", ".join(s.hosts)}
+        for s in found
+    ]
+    print_rows(rows, as_json=as_json)
+
+
+def print_models(*, as_json: bool) -> None:
+    """Print the models and crystals that can be built."""
+    from ..structures.models import list_entries  # slow: pymatgen
+
+    rows = [{"name": e.name, "kind": e.kind, "what it is": e.label} for e in list_entries()]
+    print_rows(rows, as_json=as_json)
+
+
+def build_and_print(name: str, *, size: str, output: Path | None, as_json: bool) -> None:
+    """Build a model or crystal, print what it is, write it where asked."""
+    from ..structures.crystals import build_crystal, crystal_names  # slow: pymatgen
+    from ..structures.describe import (
+        describe,
+        format_description,
+    )  # from ..structures.formats import write_structure  # from ..structures.models import build_model  # is_crystal = name in crystal_names()
+
+    built = build_crystal(name) if is_crystal else build_model(name, size=checked_profile(size))
+    about = describe(built)
+    print(json.dumps(about.to_dict(), indent=1) if as_json else format_description(about))
+    if output is not None:
+        structure = built if is_crystal else built.structure
+        print(f"written: {write_structure(structure, output)}", file=sys.stderr)
+
+
+def print_plan(project: Project, plan: Any, *, as_json: bool) -> None:
+    """Print every calculation of a plan, with its cost and whether it is done."""
+    from .running import print_warnings  # slow: FireWorks
+    from .submission import stored_keys  # done = stored_keys(project.store, plan)
+
+    rows = [row | {"done": row["key"] in done} for row in plan.rows()]
+    if not as_json:
+        rows = [{k: v for k, v in row.items() if k != "changes"} for row in rows]
+    title = f"{plan.study}, profile {plan.profile}, engine {plan.engine} {plan.method}".strip()
+    print_rows(rows, as_json=as_json, title=title)
+    if not as_json:
+        cost = sum(row["cost"] for row in rows if not row["done"])
+        print(f"left: {cost:.0f} units; 1 unit is one energy and force of 45 atoms at one k-point")
+        print_warnings(plan)
+
+
+def print_status(project: Project, *, as_json: bool) -> int:
+    """Print states, running steps and failures; the exit code is 1 when something failed."""
+    from .status import counts, job_statuses  # slow: FireWorks
+
+    statuses = job_statuses(project.launchpad)
+    if as_json:
+        print(json.dumps([status.to_dict() for status in statuses], indent=1))
+    else:
+        rows = [_status_row(status) for status in statuses]
+        print_rows(rows, as_json=False)
+        print(", ".join(f"{n} {state}" for state, n in counts(statuses).items()) or "empty queue")
+        for status in statuses:
+            if status.state == "FIZZLED":
+                print(f"{status.name}: {status.reason}\n  {status.remedy}", file=sys.stderr)
+    return 1 if any(status.state == "FIZZLED" for status in statuses) else 0
+
+
+def _status_row(status: Any) -> dict[str, Any]:
+    """Return one firework as a row."""
+    return {
+        "id": status.fw_id,
+        "name": status.name,
+        "state": status.state,
+        "step": status.step,
+        "F (eV)": status.energy_f_ev,
+        "time (s)": status.elapsed_s,
+        "result": status.outcome.get("status"),
+    }
+
+
+def print_doctor(settings: Settings, *, as_json: bool) -> int:
+    """Print every check with its remedy; the exit code is 1 when one failed."""
+    from .doctor import run_checks  # slow: FireWorks, SQLAlchemy
+
+    checks = run_checks(settings)
+    rows = [
+        {"check": c.name, "status": c.status, "found": c.message, "remedy": c.remedy}
+        for c in checks
+    ]
+    print_rows(rows, as_json=as_json)
+    return 1 if any(check.status == "failed" for check in checks) else 0

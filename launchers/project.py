@@ -1,0 +1,88 @@
+"""A project folder opened: its settings, result store and LaunchPad, each when first wanted."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from ..structures.errors import InputError
+from .settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from fireworks import LaunchPad
+
+    from ..results.store import ResultStore
+    from ..workflows.planning import Plan
+    from ..workflows.study import Profile
+
+
+def checked_profile(name: str) -> "Profile":
+    """Return the profile of that name, or say which there are."""
+    from ..workflows.study import PROFILES  # pydantic is slow to import
+
+    for profile in PROFILES:
+        if profile == name:
+            return profile
+    raise InputError(f"unknown profile {name!r}; known are {', '.join(PROFILES)}")
+
+
+@dataclass
+class Project:
+    """What every command works on.
+
+    Parameters
+    ----------
+    settings
+        Where things are on this machine.
+    """
+
+    settings: Settings
+
+    @classmethod
+    def here(cls, engine: str | None) -> Self:
+        """Open the project in the current folder."""
+        return cls(load_settings(engine=engine))
+
+    @cached_property
+    def store(self) -> "ResultStore":
+        """Return the result store; the file is made on first use."""
+        from ..results.store import ResultStore  # SQLAlchemy is slow to import
+
+        return ResultStore.open(self.settings.database)
+
+    @cached_property
+    def launchpad(self) -> "LaunchPad":
+        """Return the LaunchPad; the embedded one is made on first use."""
+        from .launchpads import open_launchpad  # FireWorks is slow to import
+
+        return open_launchpad(
+            my_launchpad=self.settings.my_launchpad,
+            embedded=self.settings.launchpad,
+            strm_lvl="ERROR",
+        )
+
+    def plan(self, study: str, profile: str) -> "Plan":
+        """Return the plan of a study for this project's engine."""
+        from ..workflows.planning import plan_study  # pymatgen is slow to import
+        from ..workflows.study import load_study
+
+        return plan_study(
+            load_study(study),
+            checked_profile(profile),
+            engine=self.settings.engine,
+            method=self.settings.method,
+            has_vtst=self.settings.has_vtst,
+            source=study,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if "store" in self.__dict__:
+            self.store.close()
