@@ -27,6 +27,13 @@ VTST_TAGS = {
     "TIMESTEP": (float,),
 }
 _TYPES = {"float": float, "int": int, "bool": bool, "str": str, "list": list}
+_IN_WORDS = {
+    float: "a number",
+    int: "a whole number",
+    bool: "true or false",
+    str: "text",
+    list: "a list",
+}
 
 
 def tag_problem(tag: str, value: Any) -> str | None:
@@ -45,7 +52,7 @@ def tag_problem(tag: str, value: Any) -> str | None:
     >>> tag_problem("ENCTU", 400)
     "unknown INCAR tag 'ENCTU'; VASP would ignore it silently. Did you mean 'ENCUT'?"
     >>> tag_problem("NSW", "many")
-    "NSW = 'many' is not a int"
+    "NSW = 'many' is not a whole number"
     """
     kinds = _kinds(tag)
     if kinds is None:
@@ -54,7 +61,7 @@ def tag_problem(tag: str, value: Any) -> str | None:
         return f"unknown INCAR tag {tag!r}; VASP would ignore it silently.{hint}"
     if any(_is_a(value, kind) for kind in kinds):
         return None
-    return f"{tag} = {value!r} is not a {' or '.join(kind.__name__ for kind in kinds)}"
+    return f"{tag} = {value!r} is not {' or '.join(_IN_WORDS[kind] for kind in kinds)}"
 
 
 def _kinds(tag: str) -> tuple[type, ...] | None:
