@@ -60,11 +60,11 @@ def print_models(*, as_json: bool) -> None:
 def build_and_print(name: str, *, size: str, output: Path | None, as_json: bool) -> None:
     """Build a model or crystal, print what it is, write it where asked."""
     from ..structures.crystals import build_crystal, crystal_names  # slow: pymatgen
-    from ..structures.describe import (
-        describe,
-        format_description,
-    )  # from ..structures.formats import write_structure  # from ..structures.models import build_model  # is_crystal = name in crystal_names()
+    from ..structures.describe import describe, format_description
+    from ..structures.formats import write_structure
+    from ..structures.models import build_model
 
+    is_crystal = name in crystal_names()
     built = build_crystal(name) if is_crystal else build_model(name, size=checked_profile(size))
     about = describe(built)
     print(json.dumps(about.to_dict(), indent=1) if as_json else format_description(about))
@@ -76,8 +76,9 @@ def build_and_print(name: str, *, size: str, output: Path | None, as_json: bool)
 def print_plan(project: Project, plan: Any, *, as_json: bool) -> None:
     """Print every calculation of a plan, with its cost and whether it is done."""
     from .running import print_warnings  # slow: FireWorks
-    from .submission import stored_keys  # done = stored_keys(project.store, plan)
+    from .submission import stored_keys
 
+    done = stored_keys(project.store, plan)
     rows = [row | {"done": row["key"] in done} for row in plan.rows()]
     if not as_json:
         rows = [{k: v for k, v in row.items() if k != "changes"} for row in rows]

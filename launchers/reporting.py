@@ -49,8 +49,9 @@ def print_table(project: Project, study: str, profile: str, fmt: str) -> None:
 def print_comparison(project: Project, study: str, profile: str, fmt: str) -> None:
     """Print published values beside computed ones."""
     from ..results.compare import compare  # slow: pandas
-    from ..results.tables import format_table  # loaded = load_study(study)
+    from ..results.tables import format_table
 
+    loaded = load_study(study)
     properties = stored_properties(project, loaded, profile)
     print(format_table(compare(properties, loaded.paper), fmt))
 
@@ -83,8 +84,9 @@ def draw_figures(
 def finish_study(project: Project, plan: Plan) -> Path:
     """Print a study's tables, write them as files, and draw its figures; return the folder."""
     from ..results.compare import compare  # slow: pandas
-    from ..results.tables import format_table, table  # study = load_study(plan.source)
+    from ..results.tables import format_table, table
 
+    study = load_study(plan.source)
     properties = stored_properties(project, study, plan.profile)
     folder = project.settings.folder / f"{plan.study}-{plan.profile}-{plan.engine}"
     frames = {"table": table(properties), "compare": compare(properties, study.paper)}

@@ -18,8 +18,8 @@ def build_phase(phase: Phase, profile: Profile) -> Structure:
     'K16'
     """
     if phase.atom is not None:
-        # A neutral atom needs a box that breaks its degeneracy, a charged one a cubic box for VASP's
-        # correction of the images.
+        # A neutral atom needs a box that lifts its degeneracy; VASP corrects a charged cell for
+        # its images in cubic boxes only.
         return atom_in_box(phase.atom, noncubic=phase.charge == 0)
     if phase.molecule is not None:
         return molecule_in_box(phase.molecule)
