@@ -33,7 +33,7 @@ def order_problem(reference: Structure, found: Structure) -> str:
     >>> order_problem(one, one)
     ''
     >>> order_problem(one, two)
-    'another order of equal atoms: 1 (K) stands where 2 was'
+    'another order of equal atoms: 2 (K) stands where 1 was'
     """
     if len(reference) != len(found):
         return (

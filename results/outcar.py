@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
@@ -61,11 +61,11 @@ class Outcar:
     positions: Floats  # (n_atoms, 3) in Angstrom, Cartesian
     forces: Floats  # (n_atoms, 3) in eV/Angstrom
     chain_force: float | None  # largest force of a nudged image as VTST prints it, eV/Angstrom
+    is_climbing: bool  # VTST took LCLIMB; plain VASP ignores the tag
     site_electrons: Floats | None  # (n_atoms,) "total charge" of each atom
     is_relaxed: bool  # "reached required accuracy"
     is_stopped: bool  # STOPCAR
     elapsed_s: float
-    notes: tuple[str, ...] = field(default=())
 
 
 def parse_outcar(path: str | Path) -> Outcar:
@@ -126,6 +126,7 @@ def parse_outcar(path: str | Path) -> Outcar:
         positions=positions,
         forces=forces,
         chain_force=_chain_force(path, data),
+        is_climbing=re.search(rb"NEB:\s+LCLIMB\s+T", header) is not None,
         site_electrons=_site_electrons(path, data, n_atoms),
         is_relaxed=b"reached required accuracy" in data,
         is_stopped=b"soft stop encountered" in data or b"hard stop encountered" in data,
