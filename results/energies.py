@@ -171,8 +171,9 @@ def _check_balance(request: EnergyRequest, legs: Sequence[Leg]) -> None:
     excess: dict[str, list[float]] = defaultdict(list)
     for leg in legs:
         excess["charge"].append(leg.factor * leg.charge)
-        for element, count in Composition(leg.formula).items():
-            excess[element.symbol].append(leg.factor * count)
+        atoms = Composition(leg.formula).get_el_amt_dict() if leg.formula else {}
+        for element, count in atoms.items():
+            excess[element].append(leg.factor * count)
     wrong = []
     for name, terms in excess.items():
         size = max(1.0, *(abs(term) for term in terms))
