@@ -75,7 +75,7 @@ def _kinds(tag: str) -> tuple[type, ...] | None:
 def _vasp_tags() -> dict[str, tuple[type, ...]]:
     """Return the tags that pymatgen knows, and their types."""
     # takes 1 s to import, and most plans have no tag of their own to check
-    from pymatgen.io.vasp.inputs import Incar  # noqa: PLC0415
+    from pymatgen.io.vasp.inputs import Incar
 
     kinds = {tag: str(entry["type"]).split("|") for tag, entry in Incar.INCAR_PARAMS.items()}
     return {tag: tuple(_TYPES[name.strip()] for name in names) for tag, names in kinds.items()}

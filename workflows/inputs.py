@@ -132,7 +132,7 @@ def make_inputs(
 
 def input_set(inputs: Inputs, structure: Structure) -> "HeteroInputSet":
     """Return pymatgen's VaspInputSet of exactly these inputs."""
-    from .input_sets import HeteroInputSet  # noqa: PLC0415  pymatgen's sets take 1 s to import
+    from .input_sets import HeteroInputSet  # pymatgen's sets take 1 s to import
 
     return HeteroInputSet.from_inputs(inputs, structure)
 
