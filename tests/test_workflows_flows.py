@@ -1,0 +1,71 @@
+from pathlib import Path
+
+import pytest
+from fireworks import Firework
+
+from heterofire.workflows.flows import chain_costs, study_flow
+from heterofire.workflows.planning import plan_study, relative_cost
+from heterofire.workflows.study import parse_study
+
+STUDY = """\
+study: small
+title: A small study
+hosts: [MoS2@NC]
+sites: [{region: outer, count: 1}]
+hops: [{kind: surface, images: 1}]
+phases: {K atom: {atom: K}}
+ion_references: [{name: K atom, phase: K atom}]
+"""
+
+
+@pytest.fixture(scope="module")
+def plan():
+    return plan_study(parse_study(STUDY, "small.yaml"), "quick", engine="xtb", method="GFN1-xTB")
+
+
+def test_names_of_firetasks_are_stored_for_good(plan):
+    flow = study_flow(plan, runs=Path("/runs"), database=None)
+    names = {task["_fw_name"] for fw in flow.fws for task in fw.to_dict()["spec"]["_tasks"]}
+    assert names == {
+        "{{heterofire.workflows.tasks.WriteInputs}}",
+        "{{heterofire.workflows.tasks.RunVasp}}",
+        "{{heterofire.workflows.tasks.ParseRun}}",
+        "{{heterofire.workflows.tasks.DeriveProperties}}",
+    }
+
+
+def test_a_firework_survives_the_way_through_the_launchpad(plan):
+    flow = study_flow(plan, runs=Path("/runs"), database=None)
+    for firework in flow.fws:
+        assert Firework.from_dict(firework.to_dict()).to_dict() == firework.to_dict()
+
+
+def test_a_band_waits_for_both_end_points_and_deriving_for_all(plan):
+    flow = study_flow(plan, runs=Path("/runs"), database=None)
+    names = {fw.fw_id: fw.name for fw in flow.fws}
+    parents = {
+        names[child]: {names[p] for p in above} for child, above in flow.links.parent_links.items()
+    }
+    band = next(name for name in parents if name.endswith("/neb"))
+    # The hop starts at the best site, which the binding energy needs as well: computed once.
+    assert {name.split("/", 1)[1] for name in parents[band]} == {
+        "K-outer-1/relax",
+        "K-hop-surface/final",
+    }
+    assert len(parents["small/quick/derive"]) == len(plan.calculations)
+
+
+def test_what_is_stored_is_not_queued_again(plan):
+    done = frozenset(c.key for c in plan.calculations if c.label.task == "relax")
+    flow = study_flow(plan, runs=Path("/runs"), database=None, done=done)
+    assert {fw.name for fw in flow.fws} == {
+        c.label.name for c in plan.calculations if c.key not in done
+    } | {"small/quick/derive"}
+
+
+def test_the_longest_chain_goes_first(plan):
+    costs = chain_costs(plan.calculations)
+    band = next(c for c in plan.calculations if c.n_images)
+    for parent in band.parents.values():
+        own = next(relative_cost(c) for c in plan.calculations if c.key == parent)
+        assert costs[parent] == pytest.approx(own + costs[band.key])

@@ -1,0 +1,118 @@
+import json
+
+import numpy as np
+import pytest
+
+from heterofire.workflows.calculations import Calculation
+from heterofire.workflows.planning import plan_study
+from heterofire.workflows.study import load_study
+
+
+@pytest.fixture(scope="module")
+def quick():
+    return plan_study(load_study("potassium-anode"), "quick", engine="xtb", method="GFN1-xTB")
+
+
+def test_parents_come_before_their_children(quick):
+    seen = set()
+    for calculation in quick.calculations:
+        assert set(calculation.parents.values()) <= seen
+        seen.add(calculation.key)
+
+
+def test_no_calculation_is_planned_twice(quick):
+    keys = [calculation.key for calculation in quick.calculations]
+    assert len(keys) == len(set(keys))
+
+
+def test_planning_twice_gives_the_same_identities(quick):
+    again = plan_study(load_study("potassium-anode"), "quick", engine="xtb", method="GFN1-xTB")
+    assert again.identity == quick.identity
+
+
+def test_another_engine_or_method_is_another_calculation(quick):
+    vasp = plan_study(load_study("potassium-anode"), "quick", engine="vasp", has_vtst=True)
+    assert not {c.key for c in vasp.calculations} & {c.key for c in quick.calculations}
+
+
+def test_both_engines_get_the_same_input_files(quick):
+    vasp = plan_study(load_study("potassium-anode"), "quick", engine="vasp", has_vtst=True)
+    assert [c.incar for c in vasp.calculations] == [c.incar for c in quick.calculations]
+
+
+def test_the_quick_profile_asks_for_gamma_only(quick):
+    assert {tuple(c.kpoints["mesh"]) for c in quick.calculations} == {(1, 1, 1)}
+
+
+def test_all_legs_of_an_energy_share_cutoff_dispersion_and_smearing(quick):
+    calculations = {c.key: c for c in quick.calculations}
+    for request in quick.requests:
+        if request.kind != "energy":
+            continue
+        tags = {
+            tuple(calculations[leg.key].incar.get(tag) for tag in ("ENCUT", "IVDW", "SIGMA"))
+            for leg in request.legs
+            if leg.key
+        }
+        assert len(tags) == 1, request.label
+
+
+def test_every_reaction_conserves_atoms_and_counts_two_chalcogens(quick):
+    cells = {c.key: c.structure.composition for c in quick.calculations}
+    reactions = [r for r in quick.requests if getattr(r, "quantity", "") == "reaction energy"]
+    assert len(reactions) == 8
+    for reaction in reactions:
+        for element in ("K", "Mo", "S", "Se"):
+            balance = sum(leg.factor * cells[leg.key][element] for leg in reaction.legs)
+            assert abs(balance) < 1e-9, (reaction.label, element)
+        consumed = sum(
+            -leg.factor * (cells[leg.key]["S"] + cells[leg.key]["Se"])
+            for leg in reaction.legs
+            if leg.factor < 0
+        )
+        assert consumed == pytest.approx(2.0)
+
+
+def test_end_points_of_a_band_have_the_same_atoms_in_the_same_order(quick):
+    for band in (c for c in quick.calculations if c.n_images):
+        assert [s.specie for s in band.structure] == [s.specie for s in band.final]
+        assert np.allclose(band.structure.lattice.matrix, band.final.lattice.matrix)
+
+
+def test_held_elements_stay_where_they_are_through_the_layer(quick):
+    ends = [c for c in quick.calculations if "through-layer/initial" in c.label.name]
+    assert len(ends) == 2
+    for end in ends:
+        for site in end.structure:
+            free = site.properties["selective_dynamics"]
+            assert any(free) == (site.specie.symbol in {"K", "S", "Se"})
+
+
+def test_host_and_host_with_ion_share_one_cell(quick):
+    names = {c.label.name: c for c in quick.calculations}
+    host, with_ion = names["MoS2@NC/relax"], names["MoS2@NC/K-gallery-1/relax"]
+    assert np.allclose(host.structure.lattice.matrix, with_ion.structure.lattice.matrix)
+    assert [s.specie for s in with_ion.structure][:-1] == [s.specie for s in host.structure]
+
+
+def test_a_calculation_survives_the_way_through_json(quick):
+    for calculation in (quick.calculations[0], quick.calculations[-1]):
+        again = Calculation.from_dict(json.loads(json.dumps(calculation.to_dict())))
+        assert again.key == calculation.key
+        del again.__dict__["key"]
+        assert again.key == calculation.key
+
+
+def test_the_paper_profile_has_the_81_atom_models_and_the_papers_settings():
+    paper = plan_study(load_study("potassium-anode"), "paper", engine="vasp")
+    host = next(c for c in paper.calculations if c.label.name == "MoS2@NC/relax")
+    assert len(host.structure) == 81
+    wanted = {"ENCUT": 400, "EDIFF": 1e-5, "EDIFFG": -0.05, "IVDW": 11, "GGA": "PE"}
+    assert {tag: host.incar[tag] for tag in wanted} == wanted
+
+
+def test_climbing_without_vtst_falls_back_and_says_so():
+    paper = plan_study(load_study("potassium-anode"), "paper", engine="vasp", has_vtst=False)
+    band = next(c for c in paper.calculations if c.n_images)
+    assert not {"LCLIMB", "IOPT", "ICHAIN"} & set(band.incar)
+    assert any("VTST" in warning for warning in band.warnings)

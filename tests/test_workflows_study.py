@@ -1,0 +1,58 @@
+import pytest
+
+from heterofire.structures.errors import InputError
+from heterofire.workflows.study import load_study, parse_study, pick, study_names
+
+SMALL = """\
+study: small
+title: A small study
+hosts: [MoS2@NC]
+sites:
+  - {region: gallery, count: 1}
+phases:
+  K atom: {atom: K}
+ion_references:
+  - {name: K atom, phase: K atom}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("count: 1", "count: 0", r"small.yaml:5: sites.0.count: .*greater than or equal to 1"),
+        ("gallery", "galery", r"small.yaml:5: sites.0.region: .*'gallery' or 'outer'"),
+        ("title:", "titel:", r"small.yaml:2: titel: Extra inputs"),
+        ("{atom: K}", "{atom: K, crystal: K_bcc}", r"small.yaml:7: phases.K atom: give exactly"),
+        ("phase: K atom", "phase: K2", r"phase 'K2' is not among the phases \(K atom\)"),
+        ("study: small", "study: ../small", r"small.yaml:1: study: .*pattern"),
+        ("hosts: [", "hosts: [[", "small.yaml is not YAML"),
+    ],
+    ids=["value", "choice", "key", "two sources", "reference", "folder in a name", "syntax"],
+)
+def test_a_malformed_study_is_refused_with_line_and_key(old, new, message):
+    with pytest.raises(InputError, match=message):
+        parse_study(SMALL.replace(old, new), "small.yaml")
+
+
+def test_the_small_study_itself_is_well_formed():
+    assert parse_study(SMALL, "small.yaml").hosts == ("MoS2@NC",)
+
+
+def test_every_study_that_comes_along_is_valid():
+    for name in study_names():
+        assert load_study(name).study == name
+
+
+def test_an_unknown_study_names_the_known_ones():
+    with pytest.raises(InputError, match="unknown study 'potasium'; known are .*potassium-anode"):
+        load_study("potasium")
+
+
+def test_a_missing_study_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"cannot read study .*mine\.yaml"):
+        load_study(tmp_path / "mine.yaml")
+
+
+def test_a_value_without_the_profile_says_which_there_are():
+    with pytest.raises(InputError, match="no value for profile 'paper'; given are quick"):
+        pick({"quick": 1}, "paper")
