@@ -1,0 +1,245 @@
+"""The named heterostructure models of the studies."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import numpy as np
+from pymatgen.core import Structure
+
+from .checks import check_structure, facing_planes, vacuum_of
+from .crystals import crystal_facts, crystal_names
+from .doping import Face, graphitic_nitrogen, substituted_chalcogens
+from .edits import group_by_element
+from .errors import InputError
+from .layers import graphene, mx2_monolayer
+from .stacking import FLOOR, stack_layers
+from .strain import Strain
+
+Size = Literal["quick", "paper", "converged"]
+T = TypeVar("T")
+
+A_FILM = 3.160  # Angstrom; Vegard gives 3.164-3.169 with one Se, so one cell serves both models
+A_GRAPHENE = 2.464  # Angstrom, graphite
+GAP = 3.4  # Angstrom, between the S and C planes before relaxation
+# Room for a gallery opened to 5.8 Angstrom (+2.4) and a K on the outer face (2.8), with 15 left.
+VACUUM = 20.5
+ELEMENT_ORDER = ("Mo", "S", "Se", "C", "N")
+# Rows: supercells of graphene and of the film, as m a + n b with 120 degrees between a and b.
+_SMALL = (((4, 2), (-2, 2)), ((3, 1), (-1, 2)))  # sqrt7 film on 2 sqrt3 graphene, 45 atoms
+_LARGE = (((5, 1), (-1, 4)), ((4, 1), (-1, 3)))  # sqrt13 film on sqrt21 graphene, 81 atoms
+_CELLS = {"quick": _SMALL, "paper": _LARGE, "converged": _LARGE}
+_SOURCE = "10.1007/s40820-025-01992-x, Fig. 5; cells chosen here, the paper's are in its SI"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What a named model is made of."""
+
+    label: str  # one line for a list
+    n_nitrogen: int  # graphitic N in the graphene
+    n_selenium: int  # Se in place of S
+
+
+RECIPES = {
+    "MoS2@C": Recipe(label="MoS2 on graphene", n_nitrogen=0, n_selenium=0),
+    "MoS2@NC": Recipe(label="MoS2 on N-doped graphene", n_nitrogen=1, n_selenium=0),
+    "MoSSe@NC": Recipe(label="MoS2 with one Se on N-doped graphene", n_nitrogen=1, n_selenium=1),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A film on a substrate, with all that is needed to say what it is."""
+
+    name: str
+    label: str
+    size: str  # quick, paper or converged
+    structure: Structure  # one block per element: Mo, S, Se, C, N
+    bottom: tuple[int, ...]  # atoms of the substrate
+    top: tuple[int, ...]  # atoms of the film
+    bottom_strain: Strain
+    top_strain: Strain
+    twist_deg: float
+    gap: float  # Angstrom between the facing planes of film and substrate
+    vacuum: float  # Angstrom above the film
+    source: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One line of the list of everything that can be built."""
+
+    name: str
+    kind: str  # "model" or "crystal"
+    label: str
+
+
+def model_names() -> tuple[str, ...]:
+    """Return the names that `build_model` knows.
+
+    Examples
+    --------
+    >>> model_names()
+    ('MoS2@C', 'MoS2@NC', 'MoSSe@NC')
+    """
+    return tuple(RECIPES)
+
+
+def list_entries() -> list[Entry]:
+    """Return all models and crystals with their kind.
+
+    Examples
+    --------
+    >>> {entry.kind for entry in list_entries()}  == {"model", "crystal"}
+    True
+    """
+    models = [Entry(name=n, kind="model", label=recipe.label) for n, recipe in RECIPES.items()]
+    crystals = []
+    for name in crystal_names():
+        facts = crystal_facts(name)
+        mark = ", hypothetical" if facts.hypothetical else ""
+        label = f"{facts.formula}, {facts.space_group}, {facts.n_atoms} atoms{mark}"
+        crystals.append(Entry(name=name, kind="crystal", label=label))
+    return models + crystals
+
+
+def build_model(
+    name: str,
+    *,
+    size: Size = "quick",
+    face: Face = "gallery",
+    nitrogen: int = 0,
+    selenium: int = 0,
+    vacuum: float = VACUUM,
+) -> Model:
+    """Build a named model: a strained film on graphene that keeps its own lattice.
+
+    Parameters
+    ----------
+    name
+        One of `model_names`.
+    size
+        ``quick`` is 45 atoms, ``paper`` and ``converged`` are 81.
+    face
+        Where Se goes: towards the graphene (``gallery``) or away from it (``outer``).
+    nitrogen, selenium
+        Which symmetry-unique position to take: N in the order of the atoms, Se in the order of
+        its lateral distance from N.
+    vacuum
+        In Angstrom above the film; the default leaves 15 when the gallery is opened for K.
+
+    Raises
+    ------
+    InputError
+        A name, size or choice that is not there; the message lists what is.
+
+    Examples
+    --------
+    >>> model = build_model("MoSSe@NC")
+    >>> model.structure.composition.formula, len(model.top), round(model.twist_deg, 1)
+    ('Mo7 C23 Se1 S13 N1', 21, 10.9)
+    """
+    recipe = _look_up("model", name, RECIPES)
+    substrate_cell, film_cell = _look_up("size", size, _CELLS)
+    stack = stack_layers(
+        graphene(A_GRAPHENE),
+        mx2_monolayer("Mo", "S", a=A_FILM),
+        bottom_matrix=substrate_cell,
+        top_matrix=film_cell,
+        gap=GAP,
+        vacuum=vacuum,
+    )
+    structure, notes = stack.structure, []
+    if recipe.n_nitrogen:
+        structure, note = _with_nitrogen(structure, nitrogen)
+        notes.append(note)
+    if recipe.n_selenium:
+        structure, note = _with_selenium(structure, face, selenium)
+        notes.append(note)
+    structure = group_by_element(structure, ELEMENT_ORDER)
+    check_structure(structure)
+    bottom, top = _split(structure)
+    below, above = facing_planes(structure, bottom, top)
+    return Model(
+        name=name,
+        label=recipe.label,
+        size=size,
+        structure=structure,
+        bottom=bottom,
+        top=top,
+        bottom_strain=stack.bottom_strain,
+        top_strain=stack.top_strain,
+        twist_deg=stack.twist_deg,
+        gap=above - below,
+        vacuum=vacuum_of(structure),
+        source=_SOURCE,
+        notes=(*notes, f"film a = {A_FILM} A strained onto graphene a = {A_GRAPHENE} A"),
+    )
+
+
+def isolate_layer(model: Model, layer: Literal["bottom", "top"]) -> Structure:
+    """Return one layer alone, strained as in the model and in the model's cell.
+
+    Examples
+    --------
+    >>> isolate_layer(build_model("MoS2@NC"), "bottom").composition.formula
+    'C23 N1'
+    """
+    atoms = _look_up("layer", layer, {"bottom": model.bottom, "top": model.top})
+    return Structure.from_sites([model.structure[i] for i in atoms])
+
+
+def _with_nitrogen(structure: Structure, choice: int) -> tuple[Structure, str]:
+    """Return the stack with one graphitic N, and a note that says which."""
+    found = graphitic_nitrogen(structure)
+    doped = found[_checked(choice, len(found), "nitrogen")]
+    note = (
+        f"graphitic N: choice {choice} of {len(found)} symmetry-unique positions (0 is the first)"
+    )
+    return doped.structure, note
+
+
+def _with_selenium(structure: Structure, face: Face, choice: int) -> tuple[Structure, str]:
+    """Return the stack with one Se for S, counted from the one nearest to N along the plane."""
+    found = substituted_chalcogens(structure, face=face)
+    nitrogen = next((i for i, site in enumerate(structure) if site.specie.symbol == "N"), 0)
+
+    def from_nitrogen(atom: int) -> float:
+        plane = [1.0, 1.0, 0.0]
+        step = (structure[atom].frac_coords - structure[nitrogen].frac_coords) * plane
+        image = structure.lattice.get_all_distances(step, [0.0, 0.0, 0.0])
+        return round(float(image[0, 0]), 4)
+
+    found.sort(key=lambda doped: from_nitrogen(doped.replaced[0]))
+    doped = found[_checked(choice, len(found), "selenium")]
+    note = (
+        f"Se on the {face} face, {from_nitrogen(doped.replaced[0]):.2f} A from N along the plane: "
+        f"choice {choice} of {len(found)} by that distance"
+    )
+    return doped.structure, note
+
+
+def _split(structure: Structure) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the atoms of the substrate and those of the film, by height."""
+    low = structure.cart_coords[:, 2] < FLOOR + GAP / 2
+    bottom, top = np.flatnonzero(low), np.flatnonzero(~low)
+    return tuple(int(i) for i in bottom), tuple(int(i) for i in top)
+
+
+def _checked(choice: int, n: int, what: str) -> int:
+    """Refuse a choice that is not there."""
+    if not 0 <= choice < n:
+        raise InputError(f"{what} = {choice}: there are {n} choices, counted from 0")
+    return choice
+
+
+def _look_up(what: str, name: str, known: Mapping[str, T]) -> T:
+    """Return the entry of a table, or an error that lists the table."""
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise InputError(f"no {what} named {name!r}: {hint}Known: {', '.join(known)}")
+    return known[name]

@@ -1,0 +1,312 @@
+"""Images between two end points, after checking that the end points belong together."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from ase.data import covalent_radii
+from ase.geometry import find_mic
+from numpy.typing import NDArray
+from pymatgen.core import Structure
+from scipy.optimize import linear_sum_assignment, minimize
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from .checks import MIN_DISTANCE, check_structure
+from .errors import InputError, StructureError
+
+Floats = NDArray[np.float64]
+Method = Literal["idpp", "linear"]
+
+IONS = ("Li", "Na", "K", "Rb", "Cs", "Mg", "Ca", "Zn", "Al")
+MAX_SHIFT = 1.5  # Angstrom that a host atom may move within its layer or molecule
+MAX_LAYER_SHIFT = 5.0  # Angstrom that a whole layer may move, as a gallery that closes does
+
+
+def interpolate(
+    initial: Structure,
+    final: Structure,
+    n_images: int,
+    *,
+    method: Method = "idpp",
+    hopping: Sequence[int] | None = None,
+) -> list[Structure]:
+    """Return a path between two end points, both included.
+
+    Parameters
+    ----------
+    initial, final
+        Same cell and atoms in the same order; each atom goes to its nearest periodic image.
+    n_images
+        Images between the end points, as VASP's IMAGES.
+    method
+        ``idpp`` (Smidstrup et al., J. Chem. Phys. 140 (2014) 214106) for the hopping atoms, with
+        the others on straight lines; or ``linear`` for all.
+    hopping
+        Atoms that hop; by default the alkali, alkaline-earth, Zn and Al atoms, else the one that
+        moves most.
+
+    Returns
+    -------
+    list
+        n_images + 2 structures; coordinates run on across the cell's faces, site properties such
+        as selective dynamics are those of `initial`.
+
+    Raises
+    ------
+    StructureError
+        The end points do not belong together, or an image has atoms closer than 0.7 Angstrom.
+
+    Examples
+    --------
+    >>> from heterofire.structures.hops import build_hop
+    >>> from heterofire.structures.models import build_model
+    >>> hop = build_hop(build_model("MoS2@NC"), "surface")
+    >>> len(interpolate(hop.initial, hop.final, 3))
+    5
+    """
+    if n_images < 1:
+        raise InputError(f"a path needs at least one image between its ends, not {n_images}")
+    if method not in ("idpp", "linear"):
+        raise InputError(f"no interpolation method {method!r}; there are idpp and linear")
+    movers = hopping_atoms(initial, final) if hopping is None else list(hopping)
+    check_endpoints(initial, final, hopping=movers)
+    steps = np.linspace(0, 1, n_images + 2)[:, None, None]
+    positions = initial.cart_coords + steps * displacements(initial, final)
+    if method == "idpp":
+        positions = _idpp(initial.lattice.matrix, positions, movers)
+    images = [_with_positions(initial, coords) for coords in positions]
+    for number, image in enumerate(images):
+        _check_image(image, number, method)
+    return images
+
+
+def displacements(initial: Structure, final: Structure) -> Floats:
+    """Return the shortest way of each atom, (n_atoms, 3) in Angstrom.
+
+    Examples
+    --------
+    >>> from pymatgen.core import Lattice
+    >>> ends = [Structure(Lattice.cubic(10), ["K"], [[x, 0, 0]]) for x in (0.95, 0.05)]
+    >>> print(displacements(*ends).round(6))
+    [[1. 0. 0.]]
+    """
+    step = final.cart_coords - initial.cart_coords
+    shortest: Floats = find_mic(step, initial.lattice.matrix, pbc=True)[0]
+    return shortest
+
+
+def hopping_atoms(initial: Structure, final: Structure) -> list[int]:
+    """Return the mobile ions of a structure, or else the one atom that moves most.
+
+    Examples
+    --------
+    >>> from heterofire.structures.crystals import build_crystal
+    >>> hopping_atoms(build_crystal("KMoS2_1T"), build_crystal("KMoS2_1T"))
+    [3]
+    """
+    ions = [i for i, site in enumerate(initial) if site.specie.symbol in IONS]
+    if ions and len(ions) < len(initial):
+        return ions
+    return [int(np.linalg.norm(displacements(initial, final), axis=1).argmax())]
+
+
+def check_endpoints(
+    initial: Structure,
+    final: Structure,
+    *,
+    hopping: Sequence[int] | None = None,
+    max_shift: float = MAX_SHIFT,
+    check_order: bool = True,
+) -> None:
+    """Refuse two end points that are not two states of the same atoms.
+
+    Parameters
+    ----------
+    hopping
+        Atoms that may move freely, see `interpolate`.
+    max_shift
+        How far, in Angstrom, any other atom may move within its own layer or molecule; layers
+        and molecules as a whole may move up to 5 Angstrom.
+    check_order
+        Refuse when another order of equal atoms halves the way; switch off for a true exchange.
+
+    Raises
+    ------
+    StructureError
+        Names the atoms, counted from 1, and what to do.
+
+    Examples
+    --------
+    >>> from heterofire.structures.layers import graphene
+    >>> check_endpoints(graphene(), graphene())
+    """
+    _check_same_atoms(initial, final)
+    for structure in (initial, final):
+        check_structure(structure)
+    if check_order:
+        _check_order(initial, final)
+    movers = hopping_atoms(initial, final) if hopping is None else list(hopping)
+    _check_shifts(initial, final, movers, max_shift)
+
+
+def _check_same_atoms(initial: Structure, final: Structure) -> None:
+    """Refuse another number of atoms, another order of elements, another cell."""
+    before, after = ([site.specie.symbol for site in s] for s in (initial, final))
+    if len(before) != len(after):
+        raise StructureError(f"the end points have {len(before)} and {len(after)} atoms")
+    wrong = [i for i, (a, b) in enumerate(zip(before, after, strict=True)) if a != b]
+    if wrong:
+        i = wrong[0]
+        raise StructureError(
+            f"atom {i + 1} is {before[i]} in the first end point and {after[i]} in the last "
+            f"({len(wrong)} atoms differ): write both in the same order"
+        )
+    change = np.abs(initial.lattice.matrix - final.lattice.matrix).max()
+    if change > 1e-4:
+        raise StructureError(
+            f"the cells of the end points differ by up to {change:.4f} Angstrom; a band needs one "
+            "cell: relax both end points with ISIF = 2 in the same cell"
+        )
+
+
+def _check_order(initial: Structure, final: Structure) -> None:
+    """Refuse end points whose atoms have been renumbered between them."""
+    for element in dict.fromkeys(site.specie.symbol for site in initial):
+        atoms = [i for i, site in enumerate(initial) if site.specie.symbol == element]
+        distances = initial.lattice.get_all_distances(
+            initial.frac_coords[atoms], final.frac_coords[atoms]
+        )
+        rows, columns = linear_sum_assignment(distances**2)
+        way, shortest = (distances.diagonal() ** 2).sum(), (distances[rows, columns] ** 2).sum()
+        if shortest < 0.5 * way and way - shortest > 1.0:
+            swapped = [
+                f"{element}{atoms[i] + 1} -> {element}{atoms[j] + 1}"
+                for i, j in zip(rows, columns, strict=True)
+                if i != j
+            ]
+            raise StructureError(
+                f"the atoms of the last end point look renumbered: the nearest are "
+                f"{', '.join(swapped[:6])}{' ...' if len(swapped) > 6 else ''}, which shortens the way "
+                f"from {np.sqrt(way):.2f} to {np.sqrt(shortest):.2f} Angstrom. Reorder them, or pass "
+                "check_order=False if atoms do change places."
+            )
+
+
+def _check_shifts(
+    initial: Structure, final: Structure, hopping: Sequence[int], max_shift: float
+) -> None:
+    """Refuse host atoms that leave their place, apart from the motion of their whole layer."""
+    moves = displacements(initial, final)
+    hosts = np.array([i for i in range(len(initial)) if i not in set(hopping)], dtype=int)
+    if len(hosts) == 0:
+        return
+    bonded = _fragments(initial, hosts)
+    far = []
+    for fragment in range(bonded.max() + 1):
+        atoms = hosts[bonded == fragment]
+        drift = moves[atoms].mean(axis=0)
+        if np.linalg.norm(drift) > MAX_LAYER_SHIFT:
+            far += [(float(np.linalg.norm(drift)), int(atoms[0]))]
+        inner = np.linalg.norm(moves[atoms] - drift, axis=1)
+        far += [(float(d), int(i)) for d, i in zip(inner, atoms, strict=True) if d > max_shift]
+    if far:
+        named = ", ".join(
+            f"{initial[i].specie.symbol}{i + 1} by {d:.2f}"
+            for d, i in sorted(far, reverse=True)[:6]
+        )
+        raise StructureError(
+            f"{len(far)} atoms that do not hop move too far: {named} Angstrom (limit {max_shift} "
+            "within a layer). Check their order and that both end points relaxed to the same host, "
+            "or name them as hopping atoms."
+        )
+
+
+def _fragments(structure: Structure, atoms: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Return the number of the layer or molecule to which each of the atoms belongs."""
+    first, second, _, distances = structure.get_neighbor_list(3.5)
+    radii = covalent_radii[list(structure.atomic_numbers)]
+    bonded = distances < 1.25 * (radii[first] + radii[second])
+    n = len(structure)
+    links = coo_matrix(
+        (np.ones(bonded.sum()), (first[bonded], second[bonded])), shape=(n, n)
+    ).tocsr()
+    labels: NDArray[np.int32] = connected_components(links[atoms][:, atoms], directed=False)[1]
+    return labels
+
+
+def _idpp(lattice: Floats, positions: Floats, movers: Sequence[int]) -> Floats:
+    """Return the path with the hopping atoms at the distances that lie between those of the ends.
+
+    Each image stays in the plane normal to the straight way of the hopping atoms, which keeps the
+    images apart without springs and makes every image a small minimisation of its own.
+    """
+    path, movers = positions.copy(), list(movers)
+    way = positions[-1][movers] - positions[0][movers]
+    tangent = way / max(float(np.linalg.norm(way)), 1e-12)
+    ends = [_pair_vectors(lattice, positions[k], movers)[1] for k in (0, -1)]
+    for k in range(1, len(path) - 1):
+        t = k / (len(path) - 1)
+        target = (1 - t) * ends[0] + t * ends[1]
+
+        def objective(
+            x: Floats,
+            image: Floats = path[k],
+            start: Floats = positions[k],
+            target: Floats = target,
+        ) -> tuple[float, Floats]:
+            step = x.reshape(-1, 3)
+            image[movers] = start[movers] + step - (step * tangent).sum() * tangent
+            value, slope = _pair_potential(lattice, image, movers, target)
+            return value, (slope - (slope * tangent).sum() * tangent).ravel()
+
+        best = minimize(objective, np.zeros(3 * len(movers)), jac=True, method="L-BFGS-B")
+        objective(best.x)
+    return path
+
+
+def _pair_vectors(
+    lattice: Floats, positions: Floats, movers: Sequence[int]
+) -> tuple[Floats, Floats]:
+    """Return vectors (n_movers, n_atoms, 3) and distances from every atom to the movers."""
+    vectors = positions[list(movers)][:, None] - positions[None]
+    flat, distances = find_mic(vectors.reshape(-1, 3), lattice, pbc=True)
+    return flat.reshape(vectors.shape), distances.reshape(vectors.shape[:2])
+
+
+def _pair_potential(
+    lattice: Floats, positions: Floats, movers: Sequence[int], target: Floats
+) -> tuple[float, Floats]:
+    """Return the image dependent pair potential, sum of (d - target)^2 / d^4, and its gradient."""
+    vectors, d = _pair_vectors(lattice, positions, movers)
+    d = np.where(d < 1e-8, np.inf, d)  # an atom and itself
+    miss = np.where(np.isinf(d), 0.0, d - target)
+    slope = 2 * miss / d**4 - 4 * miss**2 / d**5
+    pull = slope[:, :, None] * vectors / d[:, :, None]
+    gradient = pull.sum(axis=1)
+    for row, _ in enumerate(movers):
+        gradient -= pull[row][list(movers)]  # a pair of movers pulls at both
+    return float((miss**2 / d**4).sum()), gradient
+
+
+def _with_positions(template: Structure, positions: Floats) -> Structure:
+    """Return the template with other Cartesian coordinates, not wrapped into the cell."""
+    return Structure(
+        template.lattice,
+        template.species,
+        positions,
+        coords_are_cartesian=True,
+        site_properties=dict(template.site_properties),
+    )
+
+
+def _check_image(image: Structure, number: int, method: str) -> None:
+    """Refuse an image with atoms on top of each other."""
+    try:
+        check_structure(image, min_distance=MIN_DISTANCE)
+    except StructureError as error:
+        other = "idpp" if method == "linear" else "linear"
+        raise StructureError(
+            f"image {number:02d} of the {method} path: {error}. Try method={other!r}, more images, "
+            "or an intermediate structure."
+        ) from error

@@ -1,0 +1,125 @@
+"""Which atoms, sets of atoms and positions a symmetry operation carries into each other."""
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import TypeVar
+
+import numpy as np
+import spglib
+from numpy.typing import NDArray
+from pymatgen.core import Structure
+
+from .errors import StructureError
+
+Item = TypeVar("Item", bound=Hashable)
+Operations = tuple[NDArray[np.int64], NDArray[np.float64]]  # rotations (n, 3, 3), shifts (n, 3)
+
+
+def symmetry_operations(structure: Structure, *, symprec: float = 0.01) -> Operations:
+    """Return the space-group operations of a structure in fractional coordinates.
+
+    Parameters
+    ----------
+    symprec
+        How far, in Angstrom, an atom may lie from its ideal position.
+
+    Returns
+    -------
+    tuple
+        Rotations (n, 3, 3) and shifts (n, 3): a position x goes to ``rotation @ x + shift``.
+
+    Examples
+    --------
+    >>> from heterofire.structures.crystals import build_crystal
+    >>> len(symmetry_operations(build_crystal("K_bcc", primitive=True))[0])
+    48
+    """
+    cell = (structure.lattice.matrix, structure.frac_coords, structure.atomic_numbers)
+    found = spglib.get_symmetry(cell, symprec=symprec)
+    if found is None:
+        raise StructureError(
+            f"spglib finds no symmetry in {structure.composition.formula}, not even the identity: "
+            "two atoms may be at the same place"
+        )
+    return np.asarray(found["rotations"]), np.asarray(found["translations"])
+
+
+def atom_permutations(structure: Structure, *, symprec: float = 0.01) -> NDArray[np.int64]:
+    """Return where each symmetry operation sends each atom.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n_operations, n_atoms): row k, column i is the atom on which operation k puts atom i.
+
+    Examples
+    --------
+    >>> from heterofire.structures.crystals import build_crystal
+    >>> sorted(int(i) for i in set(atom_permutations(build_crystal("LiF", primitive=True))[:, 0]))
+    [0]
+    """
+    rotations, shifts = symmetry_operations(structure, symprec=symprec)
+    rows = [
+        match_positions(structure, structure.frac_coords @ rotation.T + shift, symprec=5 * symprec)
+        for rotation, shift in zip(rotations, shifts, strict=True)
+    ]
+    unique: NDArray[np.int64] = np.unique(np.array(rows), axis=0)
+    return unique
+
+
+def match_positions(
+    structure: Structure, frac_coords: NDArray[np.float64], *, symprec: float
+) -> NDArray[np.int64]:
+    """Return the atom at each position, by the nearest periodic image."""
+    difference = frac_coords[:, None, :] - structure.frac_coords[None, :, :]
+    difference -= np.round(difference)
+    distance = np.linalg.norm(difference @ structure.lattice.matrix, axis=2)
+    if np.any(distance.min(axis=1) > symprec):
+        raise StructureError("a symmetry operation sends an atom to an empty place; lower symprec")
+    nearest: NDArray[np.int64] = distance.argmin(axis=1)
+    return nearest
+
+
+def equivalent_groups(
+    structure: Structure, atoms: Sequence[int], *, symprec: float = 0.01
+) -> list[list[int]]:
+    """Split atoms into groups that symmetry carries into each other.
+
+    Examples
+    --------
+    >>> from heterofire.structures.crystals import build_crystal
+    >>> equivalent_groups(build_crystal("MoS2_2H"), [2, 3, 4, 5])
+    [[2, 3, 4, 5]]
+    """
+    permutations = atom_permutations(structure, symprec=symprec)
+    return orbits(atoms, lambda atom: (int(i) for i in permutations[:, atom]))
+
+
+def orbits(items: Iterable[Item], images: Callable[[Item], Iterable[Item]]) -> list[list[Item]]:
+    """Split items into groups whose members are images of each other.
+
+    Parameters
+    ----------
+    items
+        All choices, each once.
+    images
+        Gives every image of a choice under the symmetry group, itself among them.
+
+    Returns
+    -------
+    list
+        Groups in the order of their first member; their sizes sum to the number of items.
+
+    Examples
+    --------
+    >>> orbits(range(6), lambda i: [i, (i + 2) % 6, (i + 4) % 6])
+    [[0, 2, 4], [1, 3, 5]]
+    """
+    left = dict.fromkeys(items)
+    groups = []
+    while left:
+        first = next(iter(left))
+        members = set(images(first)) | {first}
+        groups.append([item for item in left if item in members])
+        for item in groups[-1]:
+            del left[item]
+    return groups
