@@ -10,7 +10,7 @@ from .records import Bands, Dos, Floats, Run
 
 _WINDOW = 0.05  # eV, half width over which the DOS at the Fermi level is averaged
 _PARTIAL = 0.05  # a level filled between this and 1 minus this is partly filled
-_METALLIC = 0.02  # states/eV/atom just below and just above the Fermi level
+_METALLIC = 0.02  # states/eV/atom between the highest filled and the lowest empty level
 _D_BAND = (-10.0, 5.0)  # eV relative to the Fermi level
 
 
@@ -60,9 +60,10 @@ def band_gap(bands: Bands | None, dos: Dos | None, n_atoms: int) -> Gap:
     """Return the gap, 0 for a metal; any of three signs makes a metal.
 
     The signs: a band crosses the Fermi level, a level is partly filled (5 to 95 %), or the DOS
-    is above 0.02 states/eV/atom both just below and just above the Fermi level. Crossing alone
-    misses metals sampled at few k-points, and levels alone give them a gap. A gap below about
-    six times the smearing width cannot be told from a metal and counts as one.
+    stays above 0.02 states/eV/atom all the way between the highest filled and the lowest empty
+    level. Crossing alone misses metals sampled at few k-points, and levels alone give them a
+    gap. (The DOS at E_F is no sign: VASP may put E_F at the band edge of an insulator.) A gap
+    below a few times the smearing width cannot be told from a metal and counts as one.
 
     Parameters
     ----------
@@ -78,19 +79,13 @@ def band_gap(bands: Bands | None, dos: Dos | None, n_atoms: int) -> Gap:
     """
     if bands is None and dos is None:
         raise RunError("neither levels nor DOS were stored, so there is no gap: run a DOS task.")
-    reasons = []
-    valence_top = conduction_bottom = None
-    if bands is not None:
-        valence_top, conduction_bottom = _edges(bands)
-        if _crosses(bands):
-            reasons.append("a band crosses the Fermi level")
-        if ((bands.occupations > _PARTIAL) & (bands.occupations < 1 - _PARTIAL)).any():
-            reasons.append("partly filled levels")
-    if dos is not None and (level := _both_sides(dos) / n_atoms) > _METALLIC:
-        reasons.append(f"{level:.2f} states/eV/atom at the Fermi level")
-    if valence_top is None or conduction_bottom is None:
-        valence_top, conduction_bottom = _dos_edges(dos)
+    reasons = [] if bands is None else _level_signs(bands)
+    valence_top, conduction_bottom = _dos_edges(dos) if bands is None else _edges(bands)
     gap = conduction_bottom - valence_top
+    if dos is not None and not reasons:
+        level = _lowest_between(dos, valence_top, conduction_bottom) / n_atoms
+        if level > _METALLIC:
+            reasons.append(f"at least {level:.2f} states/eV/atom between the levels")
     is_metal = bool(reasons) or gap <= 0
     return Gap(
         value=0.0 if is_metal else gap,
@@ -110,20 +105,21 @@ def _edges(bands: Bands) -> tuple[float, float]:
     return top, float(bands.eigenvalues[~filled].min())
 
 
-def _crosses(bands: Bands) -> bool:
-    """Return whether one band is filled at one k-point and empty at another."""
+def _level_signs(bands: Bands) -> list[str]:
+    """Return which of the two signs of a metal the occupations show."""
+    signs = []
     filled = bands.occupations > 0.5
-    return bool((filled.any(axis=1) & ~filled.all(axis=1)).any())
+    if (filled.any(axis=1) & ~filled.all(axis=1)).any():
+        signs.append("a band crosses the Fermi level")
+    if ((bands.occupations > _PARTIAL) & (bands.occupations < 1 - _PARTIAL)).any():
+        signs.append("partly filled levels")
+    return signs
 
 
-def _both_sides(dos: Dos) -> float:
-    """Return the lower of the mean DOS just below and just above the Fermi level.
-
-    At a band edge, where VASP often puts the Fermi level of an insulator, one of them is zero.
-    """
-    below = _mean(dos, dos.efermi - 2 * _WINDOW, dos.efermi - _WINDOW)
-    above = _mean(dos, dos.efermi + _WINDOW, dos.efermi + 2 * _WINDOW)
-    return min(below, above)
+def _lowest_between(dos: Dos, low: float, high: float) -> float:
+    """Return the lowest total DOS between two energies, where it fills the gap of the levels."""
+    energies = np.linspace(low, high, 101)
+    return float(np.interp(energies, dos.energies, dos.total.sum(axis=0)).min())
 
 
 def _dos_edges(dos: Dos | None) -> tuple[float, float]:
