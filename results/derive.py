@@ -93,7 +93,7 @@ class _Derivation:
             return [energy_property(request, runs, **about)]
         if isinstance(request, BarrierRequest):
             band = self._checked(self._store.get_band(request.band))
-            ends = self._run(request.initial), self._run(request.final)
+            ends = [self._checked(self._run(key)) for key in (request.initial, request.final)]
             return self._wrap(request, (band, *ends), _barrier_values(band, *ends))
         run = self._checked(self._run(request.key))
         if isinstance(request, DosRequest):
@@ -108,9 +108,8 @@ class _Derivation:
         """Return the record if the wanted engine made it."""
         made_by = record.settings.engine
         if made_by != self._about["engine"]:
-            raise RunError(
-                f"{record.folder} was computed by {made_by}, not {self._about['engine']}"
-            )
+            wanted = self._about["engine"]
+            raise RunError(f"{record.folder} was computed by {made_by}, not by {wanted}")
         return record
 
     def _wrap(
