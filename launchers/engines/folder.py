@@ -1,0 +1,189 @@
+"""A VASP run folder: what it asks for, checked before anything is computed."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ...structures.errors import EngineError, InputError, StructureError
+from .incars import read_incar
+from .poscars import Poscar, read_poscar
+from .potentials import FloatArray
+from .tags import Settings, TagReport, check_tags, load_table, read_settings
+
+MIN_DISTANCE = 0.7  # Angstrom; shorter than any bond, H2 has 0.74
+_DEFAULT_KSPACING = 0.5  # VASP's own
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFolder:
+    """Everything an engine needs from its folder."""
+
+    path: Path
+    tags: Mapping[str, str]  # INCAR as written
+    settings: Settings
+    report: TagReport
+    images: tuple[Poscar, ...]  # one for a run, IMAGES + 2 for a band
+    potcar_symbols: tuple[str, ...] | None  # such as K_sv, one per block of the POSCAR
+    valences: tuple[float, ...] | None  # ZVAL of a real POTCAR
+
+    @property
+    def poscar(self) -> Poscar:
+        """Return the (first) structure."""
+        return self.images[0]
+
+
+def read_folder(path: Path, engine: str) -> RunFolder:
+    """Return the checked contents of a run folder.
+
+    Parameters
+    ----------
+    path
+        The folder with INCAR, KPOINTS (or KSPACING) and POSCAR, or image folders 00, 01 ...
+    engine
+        Whose table of tags to use.
+
+    Raises
+    ------
+    InputError
+        A file is missing, malformed, or does not fit another one.
+    EngineError
+        The folder asks for what the engine cannot do.
+    StructureError
+        Two atoms are closer than 0.7 Angstrom.
+    """
+    tags = read_incar(path / "INCAR")
+    report = check_tags(tags, load_table(engine))
+    settings = read_settings(tags)
+    folders = image_folders(path, settings.images)
+    images = tuple(read_poscar(folder / "POSCAR") for folder in folders)
+    check_kpoints(path, images[0].lattice, settings.kspacing)
+    symbols, valences = read_potcar(path)
+    for folder, image in zip(folders, images, strict=True):
+        check_distances(image, folder / "POSCAR")
+        check_same_atoms(images[0], image, folder / "POSCAR")
+    if symbols is not None:
+        check_order(images[0], symbols)
+    return RunFolder(
+        path=path,
+        tags=tags,
+        settings=settings,
+        report=report,
+        images=images,
+        potcar_symbols=symbols,
+        valences=valences,
+    )
+
+
+def image_folders(path: Path, n_images: int) -> list[Path]:
+    """Return the folders of a band, 00 to IMAGES + 1, or the folder itself without one."""
+    if n_images == 0:
+        return [path]
+    return [path / f"{i:02d}" for i in range(n_images + 2)]
+
+
+def check_kpoints(path: Path, lattice: FloatArray, kspacing: float | None) -> None:
+    """Raise unless KPOINTS (or KSPACING) gives the Gamma point and nothing else."""
+    file = path / "KPOINTS"
+    if not file.exists():
+        if kspacing is None:
+            raise InputError(
+                f"{file} is missing and INCAR has no KSPACING. Write KPOINTS with the Gamma point."
+            )
+        _refuse_mesh(f"KSPACING = {kspacing}", _mesh(lattice, kspacing))
+        return
+    lines = [line.split("!")[0].split("#")[0] for line in file.read_text().splitlines()]
+    try:
+        n_points, style = int(lines[1].split()[0]), lines[2].strip()[:1].lower()
+        if n_points == 0 and style in {"g", "m"}:
+            shift = [float(word) for word in lines[4].split()[:3]] if len(lines) > 4 else []
+            mesh = tuple(int(word) for word in lines[3].split()[:3])
+            _refuse_mesh(str(file), mesh, is_shifted=any(shift))
+        elif n_points == 0 and style == "a":
+            length = float(lines[3].split()[0])
+            _refuse_mesh(str(file), _mesh(lattice, 2 * np.pi / length, rounding=0.5))
+        else:
+            point = [float(word) for word in lines[3].split()[:3]]
+            _refuse_mesh(str(file), (n_points, 1, 1), is_shifted=any(point))
+    except (ValueError, IndexError, ZeroDivisionError) as error:
+        raise InputError(f"{file} is not a KPOINTS file: {error}") from error
+
+
+def _mesh(lattice: FloatArray, spacing: float, rounding: float = 1.0) -> tuple[int, ...]:
+    """Return divisions for a spacing in 1/Angstrom (with 2 pi)."""
+    lengths = 2 * np.pi * np.linalg.norm(np.linalg.inv(lattice).T, axis=1)
+    if rounding == 1.0:
+        return tuple(max(1, int(np.ceil(x / spacing))) for x in lengths)
+    return tuple(max(1, int(x / spacing + rounding)) for x in lengths)
+
+
+def _refuse_mesh(source: str, mesh: tuple[int, ...], *, is_shifted: bool = False) -> None:
+    """Raise unless the mesh is one point at Gamma."""
+    if mesh == (1, 1, 1) and not is_shifted:
+        return
+    found = "x".join(str(n) for n in mesh) + (" shifted off Gamma" if is_shifted else "")
+    raise EngineError(
+        f"{source} asks for the k-points {found}, but this engine has the Gamma point only "
+        "(1x1x1). Build a supercell that folds the mesh onto Gamma, or run VASP."
+    )
+
+
+def read_potcar(path: Path) -> tuple[tuple[str, ...] | None, tuple[float, ...] | None]:
+    """Return symbols and valences of POTCAR, or the symbols of POTCAR.spec, or nothing."""
+    potcar, spec = path / "POTCAR", path / "POTCAR.spec"
+    if potcar.exists():
+        text = potcar.read_text(errors="replace")
+        titles = re.findall(r"^\s*TITEL\s*=\s*\S+\s+(\S+)", text, re.MULTILINE)
+        valences = re.findall(r"ZVAL\s*=\s*([\d.]+)", text)
+        if not titles or len(titles) != len(valences):
+            raise InputError(f"{potcar} has {len(titles)} TITEL and {len(valences)} ZVAL lines")
+        return tuple(titles), tuple(float(z) for z in valences)
+    if spec.exists():
+        symbols = tuple(spec.read_text().split())
+        if not symbols:
+            raise InputError(f"{spec} is empty; it holds one POTCAR symbol per line")
+        return symbols, None
+    return None, None
+
+
+def check_order(poscar: Poscar, symbols: tuple[str, ...]) -> None:
+    """Raise when POTCAR and POSCAR list other elements or another order."""
+    wanted = [symbol for symbol, _ in poscar.species]
+    found = [symbol.split("_")[0].split(".")[0] for symbol in symbols]
+    if wanted != found:
+        raise InputError(
+            f"POSCAR has the elements {' '.join(wanted)}, POTCAR has {' '.join(symbols)}: same "
+            "elements in the same order are needed, one POTCAR per block of the POSCAR"
+        )
+
+
+def check_same_atoms(first: Poscar, image: Poscar, path: Path) -> None:
+    """Raise when an image differs from the first in its atoms or its cell."""
+    if image.symbols != first.symbols:
+        raise InputError(f"{path} lists other atoms, or another order, than the first image")
+    if not np.allclose(image.lattice, first.lattice, atol=1e-6):
+        raise InputError(f"{path} has another cell than the first image")
+
+
+def check_distances(poscar: Poscar, path: Path) -> None:
+    """Raise when two atoms, periodic images included, are closer than 0.7 Angstrom."""
+    delta = poscar.fractional[:, None] - poscar.fractional[None]
+    delta -= np.round(delta)
+    # The neighbours of the rounded image cover every lattice that is not extremely skewed.
+    shifts = np.array([(i, j, k) for i in (-1, 0, 1) for j in (-1, 0, 1) for k in (-1, 0, 1)])
+    shortest, pair = np.inf, (0, 0)
+    for shift in shifts:
+        distance = np.linalg.norm((delta + shift) @ poscar.lattice, axis=2)
+        if not shift.any():
+            np.fill_diagonal(distance, np.inf)
+        i, j = np.unravel_index(int(distance.argmin()), distance.shape)
+        if distance[i, j] < shortest:
+            shortest, pair = float(distance[i, j]), (int(i), int(j))
+    if shortest < MIN_DISTANCE:
+        names = " and ".join(f"{poscar.symbols[i]}{i + 1}" for i in pair)
+        raise StructureError(
+            f"{path}: atoms {names} are {shortest:.2f} Angstrom apart, closer than "
+            f"{MIN_DISTANCE}. Rebuild the model or move one of them."
+        )

@@ -1,0 +1,159 @@
+"""Occupations of levels: Fermi level, entropy, broadened densities of states."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from .potentials import Evaluation, FloatArray
+
+KB_EV = 8.617333262e-5  # eV/K, CODATA 2018
+
+
+def fermi_occupation(x: FloatArray) -> FloatArray:
+    """Return 1 / (1 + exp(x)) without overflow.
+
+    Examples
+    --------
+    >>> fermi_occupation(np.array([-1e4, 0.0, 1e4])).tolist()
+    [1.0, 0.5, 0.0]
+    """
+    result: FloatArray = 0.5 * (1.0 - np.tanh(np.asarray(x) / 2))
+    return result
+
+
+def find_fermi_level(levels: FloatArray, n_filled: float, kt: float) -> float:
+    """Return the level at which the Fermi function fills `n_filled` of the levels.
+
+    Parameters
+    ----------
+    levels
+        Any shape, eV; each holds one electron.
+    n_filled
+        Electrons, between 0 and the number of levels.
+    kt
+        eV, positive.
+
+    Examples
+    --------
+    >>> round(find_fermi_level(np.array([-1.0, 1.0]), 1.0, 0.1), 9)
+    0.0
+    """
+    low, high = float(levels.min()) - 50 * kt - 1, float(levels.max()) + 50 * kt + 1
+    for _ in range(200):
+        middle = (low + high) / 2
+        if fermi_occupation((levels - middle) / kt).sum() < n_filled:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
+
+
+def electronic_entropy(occupations: FloatArray) -> float:
+    """Return S/k of one spin channel: -sum f ln f + (1 - f) ln(1 - f), dimensionless.
+
+    Examples
+    --------
+    >>> round(electronic_entropy(np.array([1.0, 0.5, 0.0])), 6)  # ln 2
+    0.693147
+    """
+    f = np.clip(occupations, 1e-300, 1.0)
+    hole = np.clip(1.0 - occupations, 1e-300, 1.0)
+    return float(-(f * np.log(f) + hole * np.log(hole)).sum())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dos:
+    """Densities of states as VASP tabulates them."""
+
+    energies: FloatArray  # (n_points,), eV
+    total: FloatArray  # (n_spins, n_points), states/eV; without spin both spins together
+    integrated: FloatArray  # (n_spins, n_points), states
+    projected: FloatArray | None  # (n_spins, n_atoms, n_columns, n_points), states/eV
+    fermi_level: float
+    broadening: str  # fermi | gaussian
+    width: float  # eV
+
+    @property
+    def emin(self) -> float:
+        """Return the lower end in eV."""
+        return float(self.energies[0])
+
+    @property
+    def emax(self) -> float:
+        """Return the upper end in eV."""
+        return float(self.energies[-1])
+
+
+def density_of_states(
+    evaluation: Evaluation,
+    *,
+    n_points: int,
+    emin: float | None,
+    emax: float | None,
+    width: float,
+    broadening: str,
+    lorbit: int,
+) -> Dos:
+    """Return the density of states, total and (LORBIT >= 10) projected.
+
+    Each point holds the states of the interval below it divided by its length, as in VASP:
+    the integral is right on any grid. Projections are Mulliken weights and sum to the total.
+
+    Parameters
+    ----------
+    evaluation
+        Levels and weights.
+    n_points, emin, emax
+        The grid; None takes all levels and five widths on each side, eV.
+    width
+        Broadening (kT of the Fermi function or sigma of the Gaussian), eV.
+    broadening
+        ``fermi`` or ``gaussian``.
+    lorbit
+        10 gives s, p, d columns, 11 and above the nine orbitals of `ORBITALS`.
+    """
+    levels = evaluation.eigenvalues
+    low = float(levels.min()) - max(1.0, 10 * width) if emin is None else emin
+    high = float(levels.max()) + max(1.0, 10 * width) if emax is None else emax
+    energies = np.linspace(low, high, n_points)
+    step = energies[1] - energies[0]
+    edges = np.concatenate([[low - step], energies])
+    per_level = 3 - len(levels)
+    filled = per_level * _states_below(
+        (edges[None, :, None] - levels[:, None, :]) / width, broadening
+    )
+    in_bin = np.diff(filled, axis=1) / step  # (n_spins, n_points, n_bands)
+    return Dos(
+        energies=energies,
+        total=in_bin.sum(axis=2),
+        integrated=filled[:, 1:].sum(axis=2),
+        projected=_project(evaluation.weights, in_bin, lorbit),
+        fermi_level=evaluation.fermi_level,
+        broadening=broadening,
+        width=width,
+    )
+
+
+def _states_below(x: FloatArray, broadening: str) -> FloatArray:
+    """Return the fraction of a broadened level below x widths above its centre."""
+    if broadening == "fermi":
+        return fermi_occupation(-x)
+    erf = np.vectorize(math.erf, otypes=[float])
+    result = np.where(x > 0, 1.0, 0.0)
+    near = np.abs(x) < 9  # erf is 1 to machine precision beyond
+    result[near] = 0.5 * (1 + erf(x[near]))
+    return result
+
+
+def _project(weights: FloatArray, in_bin: FloatArray, lorbit: int) -> FloatArray | None:
+    """Return projected densities (n_spins, n_atoms, n_columns, n_points) or None."""
+    if lorbit < 10:
+        return None
+    columns = weights
+    if lorbit == 10:
+        columns = np.stack(
+            [weights[:, :, 0], weights[:, :, 1:4].sum(2), weights[:, :, 4:].sum(2)], axis=2
+        )
+    projected: FloatArray = np.einsum("saob,spb->saop", columns, in_bin, optimize=True)
+    return projected

@@ -1,0 +1,247 @@
+"""OUTCAR: the parts of VASP's that parsers read, and a plain word on where they come from."""
+
+import resource
+import time
+from collections.abc import Mapping
+from datetime import datetime
+
+import numpy as np
+
+from .poscars import Poscar
+from .potentials import Evaluation, FloatArray
+from .tags import Settings
+
+KBAR = 1602.1766208  # kB per eV/Angstrom^3
+_RULE = "-" * 104 + "\n"
+_L_COLUMNS = ((0, 1), (1, 4), (4, 9))
+
+
+def format_header(
+    *,
+    program: str,
+    method: str,
+    started: datetime,
+    poscar: Poscar,
+    settings: Settings,
+    tags: Mapping[str, str],
+    evaluation: Evaluation,
+    potcar_symbols: tuple[str, ...],
+) -> str:
+    """Return everything before the first ionic step."""
+    species = poscar.species
+    lines = [
+        f" {program} {method}: this is NOT a VASP output",
+        " written in the layout of VASP's OUTCAR by heterofire's engine so that VASP tools read it",
+        "",
+        f" executed on             LinuxIFC date {started:%Y.%m.%d}  {started:%H:%M:%S}",
+        " running on    1 nodes",
+        "",
+        _RULE,
+        " INCAR:",
+        *(f"   {tag} = {value}" for tag, value in tags.items()),
+        *(f" POTCAR:   {method} {symbol} (no POTCAR is used)" for symbol in potcar_symbols),
+        "",
+        f" POSCAR: {poscar.comment}",
+        "",
+        _RULE,
+        *_sites(poscar),
+        "",
+        " KPOINTS: Gamma point",
+        " Found      1 irreducible k-points:",
+        "  0.000000  0.000000  0.000000      1.000000",
+        "",
+        _RULE,
+        " Dimension of arrays:",
+        "   k-points           NKPTS =      1   k-points in BZ     NKDIM =      1"
+        f"   number of bands    NBANDS= {evaluation.eigenvalues.shape[1]:6d}",
+        f"   number of dos      NEDOS = {settings.nedos:6d}   number of ions     NIONS ="
+        f" {len(poscar.symbols):6d}",
+        "   total plane-waves  NPLWV =      0   (none in this method)",
+        "   ions per type =            " + "".join(f"{n:4d}" for _, n in species),
+        "",
+        f" SYSTEM =  {settings.system}",
+        f" POSCAR =  {poscar.comment}",
+        "",
+        *_parameters(settings, evaluation),
+        "",
+        f"  volume of cell : {poscar.volume:11.2f}",
+        "      direct lattice vectors                 reciprocal lattice vectors",
+        *_lattice(poscar.lattice),
+        "",
+        _RULE,
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _sites(poscar: Poscar) -> list[str]:
+    """Return the starting positions in fractions of the lattice vectors."""
+    rows = [" position of ions in fractional coordinates (direct lattice)"]
+    return rows + ["".join(f"{x:12.8f}" for x in site) for site in poscar.fractional]
+
+
+def _lattice(lattice: FloatArray) -> list[str]:
+    """Return rows of direct and reciprocal vectors (without 2 pi)."""
+    both = np.hstack([lattice, np.linalg.inv(lattice).T])
+    return [
+        "".join(f"{x:13.9f}" for x in row[:3]) + "    " + "".join(f"{x:13.9f}" for x in row[3:])
+        for row in both
+    ]
+
+
+def _parameters(settings: Settings, evaluation: Evaluation) -> list[str]:
+    """Return the tags that parsers look for."""
+    moment = evaluation.magnetization if len(evaluation.occupations) == 2 else -1.0
+    return [
+        " Startparameter for this run:",
+        f"   ISPIN  = {len(evaluation.occupations):6d}    spin polarized calculation?",
+        "   LNONCOLLINEAR =      F non collinear calculations",
+        "   LSORBIT =      F    spin-orbit coupling",
+        " Electronic Relaxation 1",
+        f"   NELM   = {settings.nelm:6d};   NELMIN=  2; NELMDL=  0     # of ELM steps",
+        f"   EDIFF  = {settings.ediff:.1E}   stopping-criterion for ELM",
+        " Ionic relaxation",
+        f"   EDIFFG = {settings.ediffg:.1E}   stopping-criterion for IOM",
+        f"   NSW    = {settings.nsw:6d}    number of steps for IOM",
+        f"   IBRION = {settings.ibrion:6d}    ionic relax: 0-MD 1-quasi-New 2-CG",
+        f"   ISIF   = {settings.isif:6d}    stress and relaxation",
+        f"   NELECT = {evaluation.n_electrons:13.4f}    electrons the method treats",
+        f"   NUPDOWN= {moment:13.4f}    fix difference up-down",
+        f"   ISMEAR = {settings.ismear:6d};   SIGMA  = {settings.sigma:7.4f}  "
+        "broadening in eV, always Fermi here",
+        f"   LORBIT = {settings.lorbit:6d}    10, 11: Mulliken projections",
+    ]
+
+
+def format_step(
+    step: int,
+    evaluation: Evaluation,
+    poscar: Poscar,
+    positions: FloatArray,
+    seconds: float,
+    neb: str = "",
+) -> str:
+    """Return one ionic step: cycles, energies, stress, positions and forces.
+
+    Parameters
+    ----------
+    step
+        Counted from 1.
+    positions
+        (n_atoms, 3), Angstrom.
+    seconds
+        Wall time of the step.
+    neb
+        Lines about the band, empty for a single image.
+    """
+    last = len(evaluation.cycles)
+    moment = evaluation.magnetization
+    lines = [
+        f"{'-' * 41} Iteration {step:6d}({last:4d})  {'-' * 39}",
+        "",
+        f" number of electron {evaluation.n_electrons:15.7f} magnetization {moment:15.7f}",
+        "",
+        f" E-fermi : {evaluation.fermi_level:10.6f}     XC(G=0):   0.0000     alpha+bet :  0.0000",
+        "",
+        *_stress(evaluation.stress, poscar.volume),
+        " POSITION                                       TOTAL-FORCE (eV/Angst)",
+        " " + "-" * 83,
+        *_forces(positions, evaluation.forces),
+        " " + "-" * 83,
+        "    total drift:                     "
+        + "".join(f"{x:14.6f}" for x in evaluation.forces.sum(axis=0)),
+        "",
+        neb,
+        "  FREE ENERGIE OF THE ION-ELECTRON SYSTEM (eV)",
+        "  ---------------------------------------------------",
+        f"  free  energy   TOTEN  = {evaluation.free_energy:20.8f} eV",
+        "",
+        f"  energy  without entropy={evaluation.energy_without_entropy:20.8f}"
+        f"  energy(sigma->0) ={evaluation.energy_zero:20.8f}",
+        "",
+        f"     LOOP+:  cpu time {seconds:8.4f}: real time {seconds:8.4f}",
+        "",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _stress(stress: FloatArray, volume: float) -> list[str]:
+    """Return VASP's stress block; its sign is opposite to dE/d(strain)."""
+    order = [(0, 0), (1, 1), (2, 2), (0, 1), (1, 2), (2, 0)]
+    total = [-stress[i, j] * volume for i, j in order]
+    kbar = [-stress[i, j] * KBAR for i, j in order]
+    return [
+        "  FORCE on cell =-STRESS in cart. coord.  units (eV):",
+        "  Direction    XX          YY          ZZ          XY          YZ          ZX",
+        "  Total   " + "".join(f"{x:12.5f}" for x in total),
+        "  in kB   " + "".join(f"{x:12.5f}" for x in kbar),
+        f"  external pressure = {sum(kbar[:3]) / 3:11.2f} kB  Pullay stress =        0.00 kB",
+        "",
+    ]
+
+
+def _forces(positions: FloatArray, forces: FloatArray) -> list[str]:
+    """Return one row per atom: position in Angstrom, force in eV/Angstrom."""
+    rows = np.hstack([positions, forces])
+    return [
+        "".join(f"{x:13.5f}" for x in row[:3]) + "    " + "".join(f"{x:14.6f}" for x in row[3:])
+        for row in rows
+    ]
+
+
+def format_end(evaluation: Evaluation, poscar: Poscar, remark: str, seconds: float) -> str:
+    """Return populations, the word on why the run ended, and the timing that marks the end."""
+    up_down = evaluation.spin_populations
+    text = f" {remark}\n\n" if remark else ""
+    text += " populations below are Mulliken's, of the valence electrons the method treats\n\n"
+    text += _populations("total charge", up_down.sum(axis=0))
+    if len(up_down) == 2:
+        text += _populations("magnetization (x)", up_down[0] - up_down[1])
+    text += _mulliken_charges(evaluation, poscar)
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = usage.ru_utime + usage.ru_stime
+    return text + (
+        "\n\n General timing and accounting informations for this job:\n"
+        " ========================================================\n\n"
+        f"                  Total CPU time used (sec): {cpu:12.3f}\n"
+        f"                            User time (sec): {usage.ru_utime:12.3f}\n"
+        f"                          System time (sec): {usage.ru_stime:12.3f}\n"
+        f"                         Elapsed time (sec): {seconds:12.3f}\n\n"
+        f"                   Maximum memory used (kb): {usage.ru_maxrss:12d}.\n"
+    )
+
+
+def _populations(title: str, populations: FloatArray) -> str:
+    """Return VASP's table of electrons in s, p and d per atom."""
+    rows = np.array([[p[a:b].sum() for a, b in _L_COLUMNS] for p in populations])
+    rows = np.column_stack([rows, rows.sum(axis=1)])
+    lines = [f" {title:<17}", "", "# of ion       s       p       d       tot", "-" * 42]
+    lines += [f"{i:5d}    " + "".join(f"{x:9.4f}" for x in row) for i, row in enumerate(rows, 1)]
+    lines += ["-" * 42, "tot      " + "".join(f"{x:9.4f}" for x in rows.sum(axis=0)), "", ""]
+    return "\n".join(lines)
+
+
+def _mulliken_charges(evaluation: Evaluation, poscar: Poscar) -> str:
+    """Return the net charge of each atom in e."""
+    lines = [" Mulliken charges (e), positive where electrons are missing"]
+    pairs = zip(poscar.symbols, evaluation.charges, strict=True)
+    lines += [f"{i:5d} {symbol:>3} {q:12.6f}" for i, (symbol, q) in enumerate(pairs, 1)]
+    return "\n".join([*lines, f"  sum     {evaluation.charges.sum():12.6f}", ""])
+
+
+class Stopwatch:
+    """Wall time since it was made and since the last lap, in seconds."""
+
+    def __init__(self) -> None:
+        self._start = self._lap = time.monotonic()
+
+    def lap(self) -> float:
+        """Return the seconds since the last lap."""
+        now = time.monotonic()
+        seconds, self._lap = now - self._lap, now
+        return seconds
+
+    def total(self) -> float:
+        """Return the seconds since the start."""
+        return time.monotonic() - self._start

@@ -1,0 +1,133 @@
+"""`heterofire engine NAME`: stands in for VASP in a run folder."""
+
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Protocol
+
+from ...structures.errors import HeteroError, InputError
+from .bands import run_band
+from .drivers import Outcome, run_relaxation, run_static
+from .folder import RunFolder, image_folders, read_folder
+from .levels import KB_EV
+from .poscars import Poscar
+from .potentials import Potential
+from .record import EngineRecord
+from .stopping import Interrupted, Stopper, die_with_parent, locked
+from .tags import Settings
+from .writing import Label, RunFiles
+from .xtb import XtbEngine
+
+ENGINES = {"xtb": XtbEngine}
+
+
+class Engine(Protocol):
+    """What a method has to offer; everything else is shared."""
+
+    name: str
+    version: str  # of the program that computes
+    method: str
+    settings: Settings  # of the run, as the engine takes them
+
+    def potential(self, poscar: Poscar) -> Potential:
+        """Return a calculator for a geometry."""
+        ...
+
+    def notes(self) -> dict[str, str]:
+        """Return how settings were translated, for engine.json."""
+        ...
+
+
+def run_engine(name: str, folder: Path) -> int:
+    """Compute a VASP run folder and return the exit code of the process.
+
+    Reads INCAR, POSCAR (or image folders), KPOINTS and POTCAR or POTCAR.spec; writes OSZICAR,
+    OUTCAR, CONTCAR, DOSCAR, vasprun.xml and engine.json. Errors go to stderr.
+
+    Parameters
+    ----------
+    name
+        ``xtb``.
+    folder
+        The run folder.
+
+    Returns
+    -------
+    int
+        0: the run ended by itself or through STOPCAR, converged or not, and its files are
+        complete. 1: refused or failed. 2: an input file is missing or malformed. 128 + n:
+        ended by signal n (143 for SIGTERM); CONTCAR holds the last step, the end marks lack.
+    """
+    die_with_parent()
+    try:
+        if name not in ENGINES:
+            raise InputError(f"no engine is called {name!r}; there is {', '.join(ENGINES)}")
+        if not folder.is_dir():
+            raise InputError(f"{folder} is not a folder")
+        with locked(folder):
+            _run(name, folder)
+    except Interrupted as interrupted:
+        sys.stderr.write(f"heterofire engine {name}: ended by {interrupted}\n")
+        return 128 + interrupted.number
+    except HeteroError as error:
+        sys.stderr.write(f"heterofire engine {name}: {error}\n")
+        return error.exit_code
+    return 0
+
+
+def _run(name: str, folder: Path) -> None:
+    """Read the folder, compute it, and keep engine.json true whatever happens."""
+    run = read_folder(folder, name)
+    for warning in run.report.warnings:
+        sys.stderr.write(f"heterofire engine {name}: note: {warning}\n")
+    engine: Engine = ENGINES[name](run)
+    record = EngineRecord(
+        folder=folder,
+        engine=name,
+        engine_version=engine.version,
+        method=engine.method,
+        temperature_kelvin=engine.settings.sigma / KB_EV,
+        honoured=run.report.honoured,
+        noted={**run.report.noted, **engine.notes()},
+    )
+    record.write("running")
+    stopper = Stopper(folder)
+    try:
+        with stopper.listening():
+            outcome = _compute(run, engine, record, stopper)
+    except Interrupted as interrupted:
+        record.write(f"ended by {interrupted}")
+        raise
+    except HeteroError as error:
+        record.write("failed", error=str(error))
+        raise
+    record.write(
+        outcome.status,
+        n_steps=outcome.n_steps,
+        n_evaluations=outcome.n_evaluations,
+        largest_force=round(outcome.largest_force, 6),
+    )
+
+
+def _compute(run: RunFolder, engine: Engine, record: EngineRecord, stopper: Stopper) -> Outcome:
+    """Choose the driver that the INCAR asks for."""
+    label = Label(
+        program=f"heterofire-{engine.name}",
+        version=metadata.version("heterofire"),
+        method=engine.method,
+        started=record.started,
+    )
+    symbols = run.potcar_symbols or tuple(symbol for symbol, _ in run.poscar.species)
+    settings = engine.settings
+    folders = image_folders(run.path, settings.images)
+    every = [
+        RunFiles(path, image, settings, run.tags, label, symbols)
+        for path, image in zip(folders, run.images, strict=True)
+    ]
+    if settings.images:
+        return run_band(engine.potential, run.images, settings, every, stopper)
+    with every[0] as files:
+        potential = engine.potential(run.poscar)
+        if settings.is_static:
+            return run_static(potential, run.poscar, files)
+        return run_relaxation(potential, run.poscar, settings, files, stopper)

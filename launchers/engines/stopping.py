@@ -1,0 +1,134 @@
+"""Ways a run ends early: STOPCAR, signals, a parent that dies; and the lock of its folder."""
+
+import ctypes
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Literal
+
+from ...structures.errors import EngineError
+from ...structures.files import write_error
+from .incars import parse_incar
+from .tags import normal
+
+Stop = Literal["soft", "hard"]
+
+_SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of linux/prctl.h
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Interrupted(BaseException):
+    """A signal asked the engine to end now."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+class Stopper:
+    """Tells between two steps whether to go on.
+
+    Parameters
+    ----------
+    folder
+        Where STOPCAR would be.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._stopcar = folder / "STOPCAR"
+        self._signal = 0
+
+    @contextmanager
+    def listening(self) -> Iterator["Stopper"]:
+        """Catch SIGTERM and SIGINT while the block runs; they act at the next `check`."""
+        old = {number: signal.signal(number, self._remember) for number in _SIGNALS}
+        try:
+            yield self
+        finally:
+            for number, handler in old.items():
+                signal.signal(number, handler)
+
+    def _remember(self, number: int, _frame: FrameType | None) -> None:
+        self._signal = number
+
+    def check(self) -> Stop | None:
+        """Return how STOPCAR asks to stop, and remove it so that the next run can start.
+
+        Raises
+        ------
+        Interrupted
+            A signal has come.
+        """
+        if self._signal:
+            raise Interrupted(self._signal)
+        try:
+            tags = parse_incar(self._stopcar.read_text())
+        except OSError:
+            return None
+        stop: Stop | None = None
+        if normal(tags.get("LABORT", "F")) == "T":
+            stop = "hard"
+        elif normal(tags.get("LSTOP", "F")) == "T":
+            stop = "soft"
+        if stop:
+            self._stopcar.unlink(missing_ok=True)
+        return stop
+
+
+def die_with_parent() -> None:
+    """Ask Linux for SIGTERM when the parent ends, so that a killed worker leaves no orphan."""
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM, 0, 0, 0)
+    except (OSError, AttributeError):  # another system: custodian still ends its own children
+        return
+
+
+@contextmanager
+def locked(folder: Path, *, patience: float = 60.0) -> Iterator[None]:
+    """Hold the folder's lock while the block runs.
+
+    Parameters
+    ----------
+    folder
+        The run folder; the lock file stays there.
+    patience
+        Seconds to wait for another engine.
+
+    Raises
+    ------
+    EngineError
+        Another engine still runs in the folder.
+    """
+    path = folder / ".heterofire.lock"
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise write_error(path, error) from error
+    try:
+        _wait_for_lock(handle, folder, patience)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _wait_for_lock(handle: int, folder: Path, patience: float) -> None:
+    """Take the lock or raise after `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise EngineError(
+                    f"another engine has been running in {folder} for {patience:.0f} s. Wait for "
+                    "it, or end it, before starting a second one there."
+                ) from None
+            time.sleep(min(0.2, patience / 10))
+        else:
+            return

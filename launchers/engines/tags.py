@@ -1,0 +1,254 @@
+"""INCAR tags: which ones an engine honours, notes or refuses, and their values."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from ...structures.errors import EngineError, InputError
+
+Number = TypeVar("Number", int, float)
+
+_REPEAT = re.compile(r"^(\d+)\*(\S+)$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the engine obeys, with VASP's defaults."""
+
+    system: str = "unknown system"
+    nelm: int = 60
+    ediff: float = 1e-4  # eV
+    ediffg: float = 1e-3  # eV when positive, eV/Angstrom when negative
+    nsw: int = 0
+    ibrion: int = -1
+    isif: int = 2
+    potim: float = 0.5
+    ispin: int = 1
+    nupdown: float | None = None
+    magmom: tuple[float, ...] | None = None  # as given, one number per atom
+    nelect: float | None = None
+    ismear: int = 1
+    sigma: float = 0.2  # eV
+    nedos: int = 301
+    emin: float | None = None  # eV
+    emax: float | None = None
+    lorbit: int = 0
+    images: int = 0
+    spring: float = -5.0  # eV/Angstrom^2
+    lclimb: bool = False
+    kspacing: float | None = None  # 1/Angstrom, with the factor 2 pi
+
+    @property
+    def is_static(self) -> bool:
+        """Return whether the atoms stay where they are."""
+        return self.nsw <= 0 or self.ibrion == -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class TagReport:
+    """How each tag of an INCAR was taken; goes into engine.json."""
+
+    honoured: Mapping[str, str] = field(default_factory=dict)
+    noted: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()  # what the user should see on stderr
+
+
+@cache
+def load_table(engine: str) -> dict[str, dict[str, Any]]:
+    """Return an engine's table of tags: honoured, noted, not_written, refused."""
+    path = Path(__file__).parent / f"tags_{engine}.yaml"
+    table: dict[str, dict[str, Any]] = yaml.safe_load(path.read_text())
+    return table
+
+
+def check_tags(tags: Mapping[str, str], table: Mapping[str, Mapping[str, Any]]) -> TagReport:
+    """Return how each tag is taken.
+
+    Parameters
+    ----------
+    tags
+        Upper-case tags and raw values of an INCAR.
+    table
+        The engine's table, see `load_table`.
+
+    Raises
+    ------
+    EngineError
+        A tag asks for physics the method does not have; names the tags and why.
+
+    Examples
+    --------
+    >>> report = check_tags({"ENCUT": "400", "ENCTU": "400"}, load_table("xtb"))
+    >>> report.noted["ENCUT"]
+    'no plane waves in this method'
+    >>> report.warnings
+    ('ENCTU is not a tag this engine knows; VASP would ignore a misspelt tag silently',)
+    """
+    refusals = _refusals(tags, table["refused"])
+    if refusals:
+        raise EngineError("INCAR asks for what this engine cannot do: " + "; ".join(refusals))
+    honoured, noted, warnings = {}, {}, []
+    for tag, value in tags.items():
+        if tag in table["honoured"]:
+            honoured[tag] = value
+        elif tag in table["noted"]:
+            noted[tag] = str(table["noted"][tag])
+        elif tag in table["not_written"]:
+            if normal(value) == "T":
+                noted[tag] = f"{table['not_written'][tag]} is not written by this engine yet"
+                warnings.append(f"{tag}: {noted[tag]}")
+        elif tag not in table["refused"]:
+            noted[tag] = "unknown tag"
+            warnings.append(
+                f"{tag} is not a tag this engine knows; VASP would ignore a misspelt tag silently"
+            )
+    return TagReport(honoured=honoured, noted=noted, warnings=tuple(warnings))
+
+
+def _refusals(tags: Mapping[str, str], refused: Mapping[str, Any]) -> list[str]:
+    """Return one sentence for each tag whose value is not allowed."""
+    return [
+        f"{tag} = {value} ({refused[tag]['why']})"
+        for tag, value in tags.items()
+        if tag in refused and normal(value) not in {normal(a) for a in refused[tag]["allowed"]}
+    ]
+
+
+def normal(value: str) -> str:
+    """Return one spelling for values that mean the same.
+
+    Examples
+    --------
+    >>> [normal(v) for v in (".TRUE.", "f", "0.0", "2", "--")]
+    ['T', 'F', '0', '2', '--']
+    """
+    text = value.strip().upper()
+    if re.fullmatch(r"\.?T(RUE)?\.?", text):
+        return "T"
+    if re.fullmatch(r"\.?F(ALSE)?\.?", text):
+        return "F"
+    try:
+        return f"{float(text.replace('D', 'E')):g}"
+    except ValueError:
+        return text
+
+
+def read_settings(tags: Mapping[str, str]) -> Settings:
+    """Return typed settings, with VASP's defaults for what is not given.
+
+    Raises
+    ------
+    InputError
+        A value is not of the kind the tag wants.
+    EngineError
+        NSW asks for steps while IBRION is left at VASP's default, molecular dynamics.
+
+    Examples
+    --------
+    >>> read_settings({"NSW": "50", "IBRION": "2", "EDIFF": "1E-5"}).ediffg
+    0.0001
+    """
+    values = _Values(tags)
+    nsw = values.whole("NSW", 0)
+    if nsw > 0 and "IBRION" not in tags:
+        raise EngineError(
+            f"INCAR has NSW = {nsw} without IBRION, which is molecular dynamics (IBRION = 0) in "
+            "VASP. Set IBRION = 2 for a relaxation or NSW = 0 for a static run."
+        )
+    defaults = Settings()
+    ediff = abs(values.real("EDIFF", defaults.ediff))
+    settings = Settings(
+        system=tags.get("SYSTEM", defaults.system),
+        nelm=values.whole("NELM", defaults.nelm),
+        ediff=ediff,
+        ediffg=values.real("EDIFFG", 10 * ediff),
+        nsw=nsw,
+        ibrion=values.whole("IBRION", -1),
+        isif=values.whole("ISIF", defaults.isif),
+        potim=values.real("POTIM", defaults.potim),
+        ispin=values.whole("ISPIN", defaults.ispin),
+        nupdown=values.optional("NUPDOWN"),
+        magmom=values.series("MAGMOM"),
+        nelect=values.optional("NELECT"),
+        ismear=values.whole("ISMEAR", defaults.ismear),
+        sigma=values.real("SIGMA", defaults.sigma),
+        nedos=values.whole("NEDOS", defaults.nedos),
+        emin=values.optional("EMIN"),
+        emax=values.optional("EMAX"),
+        lorbit=values.whole("LORBIT", defaults.lorbit, logical=11),
+        images=values.whole("IMAGES", defaults.images),
+        spring=values.real("SPRING", defaults.spring),
+        lclimb=normal(tags.get("LCLIMB", "F")) == "T",
+        kspacing=values.optional("KSPACING"),
+    )
+    _check_ranges(settings)
+    return settings
+
+
+def _check_ranges(settings: Settings) -> None:
+    """Raise when a value has the right type but no meaning."""
+    if settings.sigma <= 0:
+        raise InputError(f"INCAR: SIGMA = {settings.sigma} must be positive (0.0862 eV is 1000 K)")
+    if settings.ediff <= 0:
+        raise InputError(f"INCAR: EDIFF = {settings.ediff} must be positive")
+    if settings.nelm < 1:
+        raise InputError(f"INCAR: NELM = {settings.nelm} must be 1 or more")
+    if settings.nedos < 2:
+        raise InputError(f"INCAR: NEDOS = {settings.nedos} must be 2 or more")
+    if settings.images < 0:
+        raise InputError(f"INCAR: IMAGES = {settings.images} must not be negative")
+    if settings.images and settings.spring > 0:
+        raise EngineError(
+            f"INCAR: SPRING = {settings.spring} asks for a band that is not nudged; this engine "
+            "offers nudged bands only: use a negative SPRING such as -5"
+        )
+
+
+class _Values:
+    """Reads typed values out of raw tags and names the tag that cannot be read."""
+
+    def __init__(self, tags: Mapping[str, str]) -> None:
+        self._tags = tags
+
+    def _read(self, tag: str, convert: Callable[[str], Number], kind: str) -> Number:
+        word = (self._tags[tag].split() or [""])[0]
+        try:
+            return convert(word.upper().replace("D", "E"))
+        except ValueError:
+            raise InputError(f"INCAR: {tag} = {self._tags[tag]!r} is not {kind}") from None
+
+    def whole(self, tag: str, default: int, *, logical: int = 0) -> int:
+        """Return an integer; a logical counts as 0 or `logical`, as VASP takes LORBIT = .TRUE."""
+        if tag not in self._tags:
+            return default
+        if logical and normal(self._tags[tag]) in {"T", "F"}:
+            return logical if normal(self._tags[tag]) == "T" else 0
+        return self._read(tag, int, "an integer")
+
+    def real(self, tag: str, default: float) -> float:
+        """Return a number."""
+        return self._read(tag, float, "a number") if tag in self._tags else default
+
+    def optional(self, tag: str) -> float | None:
+        """Return a number or None."""
+        return self._read(tag, float, "a number") if tag in self._tags else None
+
+    def series(self, tag: str) -> tuple[float, ...] | None:
+        """Return numbers with VASP's repeats written out: 2*0.6 is 0.6 0.6."""
+        if tag not in self._tags:
+            return None
+        numbers: list[float] = []
+        try:
+            for word in self._tags[tag].split():
+                match = _REPEAT.match(word)
+                numbers += [float(match[2])] * int(match[1]) if match else [float(word)]
+        except ValueError:
+            raise InputError(
+                f"INCAR: {tag} = {self._tags[tag]!r} is not a list of numbers"
+            ) from None
+        return tuple(numbers)

@@ -1,0 +1,297 @@
+"""vasprun.xml in pieces, so that it grows with the run and is closed only when it ends."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from xml.sax.saxutils import escape
+
+import numpy as np
+from ase.data import atomic_masses, atomic_numbers
+
+from .doscar import format_rows
+from .levels import Dos
+from .outcar import KBAR
+from .poscars import Poscar
+from .potentials import ORBITALS, Evaluation, FloatArray
+from .tags import Settings, normal
+
+END = "</modeling>\n"
+_L_NAMES = ("s", "p", "d")
+
+
+def format_header(
+    *,
+    program: str,
+    version: str,
+    method: str,
+    started: datetime,
+    poscar: Poscar,
+    settings: Settings,
+    tags: Mapping[str, str],
+    evaluation: Evaluation,
+    potcar_symbols: tuple[str, ...],
+) -> str:
+    """Return everything before the first ionic step."""
+    generator = {
+        "program": program,
+        "version": version,
+        "subversion": f"{method} (not VASP)",
+        "platform": "Linux",
+        "date": f"{started:%Y %m %d}",
+        "time": f"{started:%H:%M:%S}",
+    }
+    return "".join(
+        [
+            '<?xml version="1.0" encoding="ISO-8859-1"?>\n<modeling>\n',
+            _block("generator", [_string(k, v) for k, v in generator.items()]),
+            _block("incar", [_incar_item(tag, value) for tag, value in tags.items()]),
+            _KPOINTS,
+            _parameters(settings, evaluation, method),
+            _atominfo(poscar, evaluation, method, potcar_symbols),
+            _structure(poscar, poscar.positions, 'name="initialpos"'),
+        ]
+    )
+
+
+_KPOINTS = """ <kpoints>
+  <generation param="Gamma">
+   <v type="int" name="divisions">       1        1        1 </v>
+   <v name="usershift">      0.00000000       0.00000000       0.00000000 </v>
+  </generation>
+  <varray name="kpointlist" >
+   <v>       0.00000000       0.00000000       0.00000000 </v>
+  </varray>
+  <varray name="weights" >
+   <v>       1.00000000 </v>
+  </varray>
+ </kpoints>
+"""
+
+
+def _block(name: str, items: Iterable[str], attributes: str = "") -> str:
+    """Return an element with one item per line."""
+    opening = f"{name} {attributes}".strip()
+    return f" <{opening}>\n" + "".join(f"  {item}\n" for item in items) + f" </{name}>\n"
+
+
+def _string(name: str, value: str) -> str:
+    return f'<i name="{name}" type="string">{escape(value)}</i>'
+
+
+def _real(name: str, value: float) -> str:
+    return f'<i name="{name}">{value:16.8f}</i>'
+
+
+def _whole(name: str, value: int) -> str:
+    return f'<i type="int" name="{name}">{value:6d}</i>'
+
+
+def _truth(name: str, value: bool) -> str:
+    return f'<i type="logical" name="{name}"> {"T" if value else "F"}  </i>'
+
+
+def _incar_item(tag: str, value: str) -> str:
+    """Return a tag with the type its value looks like."""
+    if normal(value) in {"T", "F"} and tag not in {"ALGO", "PREC", "SYSTEM"}:
+        return _truth(tag, normal(value) == "T")
+    if tag == "SYSTEM" or not value:
+        return _string(tag, value)
+    words = value.split()
+    if "*" not in value:
+        try:
+            return _numbers(tag, words)
+        except ValueError:
+            pass
+    return _string(tag, value)
+
+
+def _numbers(tag: str, words: list[str]) -> str:
+    """Return one number or a vector; ValueError when a word is not a number."""
+    if len(words) == 1:
+        try:
+            return _whole(tag, int(words[0]))
+        except ValueError:
+            return f'<i name="{tag}">{float(words[0]):16.8g}</i>'
+    return f'<v name="{tag}">' + "".join(f"{float(w):16.8f}" for w in words) + "</v>"
+
+
+def _parameters(settings: Settings, evaluation: Evaluation, method: str) -> str:
+    """Return the parameters in use, as far as parsers ask for them."""
+    spin = len(evaluation.occupations)
+    magmom = settings.magmom or tuple([1.0] * len(evaluation.charges))
+    return _block(
+        "parameters",
+        [
+            _string("SYSTEM", settings.system),
+            _string("PREC", "none"),
+            _real("EDIFF", settings.ediff),
+            _whole("NBANDS", evaluation.eigenvalues.shape[1]),
+            _real("NELECT", evaluation.n_electrons),
+            _whole("ISMEAR", -1),
+            _real("SIGMA", settings.sigma),
+            _whole("ISPIN", spin),
+            _truth("LNONCOLLINEAR", False),
+            _truth("LSORBIT", False),
+            '<v name="MAGMOM">' + "".join(f"{m:16.8f}" for m in magmom) + "</v>",
+            _real("NUPDOWN", evaluation.magnetization if spin == 2 else -1.0),
+            _whole("NELM", settings.nelm),
+            _whole("NSW", max(0, settings.nsw)),
+            _whole("IBRION", settings.ibrion),
+            _whole("ISIF", settings.isif),
+            _real("EDIFFG", settings.ediffg),
+            _real("POTIM", settings.potim),
+            _whole("LORBIT", settings.lorbit),
+            _whole("NEDOS", settings.nedos),
+            _truth("LHFCALC", False),
+            _truth("LDAU", False),
+            _truth("LUSE_VDW", False),
+            _string("METAGGA", ""),
+            _string("GGA", method),  # pymatgen builds run_type from it
+            _real("AEXX", 0.0),
+            _real("HFSCREEN", 0.0),
+            _real("ENMAX", 0.0),
+        ],
+    )
+
+
+def _atominfo(
+    poscar: Poscar, evaluation: Evaluation, method: str, potcar_symbols: tuple[str, ...]
+) -> str:
+    """Return the atoms; the valence is that of the method, so that NELECT and charge fit."""
+    atoms, types, first = [], [], 0
+    electrons = evaluation.charges + evaluation.spin_populations.sum(axis=(0, 2))
+    for i, ((symbol, n), potcar) in enumerate(zip(poscar.species, potcar_symbols, strict=True), 1):
+        atoms += [f"    <rc><c>{symbol:<2}</c><c>{i:4d}</c></rc>\n"] * n
+        mass, valence = atomic_masses[atomic_numbers[symbol]], electrons[first]
+        types.append(
+            f"    <rc><c>{n:4d}</c><c>{symbol:<2}</c><c>{mass:16.8f}</c><c>{valence:16.8f}</c>"
+            f"<c> {method} {potcar} </c></rc>\n"
+        )
+        first += n
+    return (
+        f" <atominfo>\n  <atoms>{len(poscar.symbols):8d} </atoms>\n"
+        f"  <types>{len(types):8d} </types>\n"
+        '  <array name="atoms" >\n   <dimension dim="1">ion</dimension>\n'
+        '   <field type="string">element</field>\n   <field type="int">atomtype</field>\n'
+        f"   <set>\n{''.join(atoms)}   </set>\n  </array>\n"
+        '  <array name="atomtypes" >\n   <dimension dim="1">type</dimension>\n'
+        '   <field type="int">atomspertype</field>\n   <field type="string">element</field>\n'
+        "   <field>mass</field>\n   <field>valence</field>\n"
+        '   <field type="string">pseudopotential</field>\n'
+        f"   <set>\n{''.join(types)}   </set>\n  </array>\n </atominfo>\n"
+    )
+
+
+def _varray(name: str, rows: FloatArray) -> str:
+    """Return a named array of vectors."""
+    body = "".join("   <v>" + "".join(f"{x:17.8f}" for x in row) + " </v>\n" for row in rows)
+    return f'  <varray name="{name}" >\n{body}  </varray>\n'
+
+
+def _structure(poscar: Poscar, positions: FloatArray, attributes: str = "") -> str:
+    """Return cell and fractional positions."""
+    reciprocal = np.asarray(np.linalg.inv(poscar.lattice).T, dtype=float)
+    fractional = np.linalg.solve(poscar.lattice.T, positions.T).T
+    sites = "".join("   <v>" + "".join(f"{x:22.16f}" for x in r) + " </v>\n" for r in fractional)
+    basis = "".join(
+        "   <v>" + "".join(f"{x:22.16f}" for x in r) + " </v>\n" for r in poscar.lattice
+    )
+    text = (
+        f' <structure {attributes}>\n  <crystal>\n  <varray name="basis" >\n{basis}  </varray>\n'
+        f'   <i name="volume">{poscar.volume:16.8f} </i>\n{_varray("rec_basis", reciprocal)}'
+        f'  </crystal>\n  <varray name="positions" >\n{sites}  </varray>\n'
+    )
+    if poscar.movable is not None:
+        flags = "".join(
+            '   <v type="logical" >' + "".join(" T " if f else " F " for f in row) + "</v>\n"
+            for row in poscar.movable
+        )
+        text += f'  <varray type="logical" name="selective" >\n{flags}  </varray>\n'
+    return text + " </structure>\n"
+
+
+def format_step(
+    evaluation: Evaluation, poscar: Poscar, positions: FloatArray, seconds: float
+) -> str:
+    """Return an ionic step without its closing tag; the last one also holds levels and DOS."""
+    cycles = "".join(
+        f'  <scstep>\n   <energy>\n    <i name="e_fr_energy">{cycle.energy:16.8f} </i>\n'
+        "   </energy>\n  </scstep>\n"
+        for cycle in evaluation.cycles[:-1]
+    )
+    energies = (
+        f'    <i name="e_fr_energy">{evaluation.free_energy:16.8f} </i>\n'
+        f'    <i name="e_wo_entrp">{evaluation.energy_without_entropy:16.8f} </i>\n'
+        f'    <i name="e_0_energy">{evaluation.energy_zero:16.8f} </i>\n'
+    )
+    return (
+        f" <calculation>\n{cycles}  <scstep>\n   <energy>\n{energies}   </energy>\n  </scstep>\n"
+        + _structure(poscar, positions)
+        + _varray("forces", evaluation.forces)
+        + _varray("stress", -evaluation.stress * KBAR)
+        + f"  <energy>\n{energies}  </energy>\n"
+        + f'  <time name="totalsc">{seconds:8.2f}{seconds:8.2f}</time>\n'
+    )
+
+
+STEP_END = " </calculation>\n"
+
+
+def format_eigenvalues(evaluation: Evaluation) -> str:
+    """Return levels (eV) with occupations between 0 and 1."""
+    sets = ""
+    for spin, (levels, filled) in enumerate(
+        zip(evaluation.eigenvalues, evaluation.occupations, strict=True), 1
+    ):
+        rows = format_rows(np.column_stack([levels, filled]), "       <r>", " </r>\n")
+        sets += f'     <set comment="spin {spin}">\n      <set comment="kpoint 1">\n{rows}'
+        sets += "      </set>\n     </set>\n"
+    return (
+        '  <eigenvalues>\n   <array>\n    <dimension dim="1">band</dimension>\n'
+        '    <dimension dim="2">kpoint</dimension>\n    <dimension dim="3">spin</dimension>\n'
+        f"    <field>eigene</field>\n    <field>occ</field>\n    <set>\n{sets}    </set>\n"
+        "   </array>\n  </eigenvalues>\n"
+    )
+
+
+def format_dos(dos: Dos) -> str:
+    """Return total and projected densities of states."""
+    total = ""
+    for spin in range(len(dos.total)):
+        table = np.column_stack([dos.energies, dos.total[spin], dos.integrated[spin]])
+        total += f'      <set comment="spin {spin + 1}">\n'
+        total += format_rows(table, "       <r>", " </r>\n") + "      </set>\n"
+    return (
+        f'  <dos>\n   <i name="efermi">{dos.fermi_level:16.8f} </i>\n   <total>\n    <array>\n'
+        '     <dimension dim="1">gridpoints</dimension>\n     <dimension dim="2">spin</dimension>\n'
+        "     <field>energy</field>\n     <field>total</field>\n     <field>integrated</field>\n"
+        f"     <set>\n{total}     </set>\n    </array>\n   </total>\n{_partial(dos)}  </dos>\n"
+    )
+
+
+def _partial(dos: Dos) -> str:
+    """Return the projections on each atom, or nothing."""
+    if dos.projected is None:
+        return ""
+    n_columns = dos.projected.shape[2]
+    names = _L_NAMES if n_columns == len(_L_NAMES) else ORBITALS
+    fields = "".join(f"     <field>{name:>5}</field>\n" for name in names)
+    pieces = []
+    for atom in range(dos.projected.shape[1]):
+        pieces.append(f'      <set comment="ion {atom + 1}">\n')
+        for spin in range(len(dos.projected)):
+            table = np.column_stack([dos.energies, dos.projected[spin, atom].T])
+            pieces.append(f'       <set comment="spin {spin + 1}">\n')
+            pieces.append(format_rows(table, "        <r>", " </r>\n"))
+            pieces.append("       </set>\n")
+        pieces.append("      </set>\n")
+    return (
+        '   <partial>\n    <array>\n     <dimension dim="1">gridpoints</dimension>\n'
+        '     <dimension dim="2">spin</dimension>\n     <dimension dim="3">ion</dimension>\n'
+        f"     <field>energy</field>\n{fields}     <set>\n{''.join(pieces)}     </set>\n"
+        "    </array>\n   </partial>\n"
+    )
+
+
+def format_final(poscar: Poscar, positions: FloatArray) -> str:
+    """Return the final structure."""
+    return _structure(poscar, positions, 'name="finalpos"')

@@ -1,0 +1,189 @@
+"""The output files of one folder, written step by step as VASP does."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Self
+
+from ...structures.files import write_atomic, write_error
+from . import doscar, oszicar, outcar, vasprun
+from .levels import density_of_states
+from .poscars import Poscar, format_poscar
+from .potentials import Evaluation, FloatArray
+from .tags import Settings
+
+CONVERGED = "reached required accuracy - stopping structural energy minimisation"
+STOPPED = {
+    "soft": "soft stop encountered!  aborting job ...",
+    "hard": "hard stop encountered!  aborting job ...",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Label:
+    """Who computed what: goes into the head of each file."""
+
+    program: str  # such as heterofire-xtb
+    version: str
+    method: str  # such as GFN1-xTB
+    started: datetime
+
+
+class RunFiles:
+    """OSZICAR, OUTCAR, vasprun.xml, CONTCAR and DOSCAR of one folder.
+
+    Old files of the folder are replaced when the first step is written. OUTCAR and
+    vasprun.xml get their end marks from `finish` only: a run that was cut lacks them.
+
+    Parameters
+    ----------
+    folder, poscar, settings, tags, label
+        Where, what and by whom.
+    potcar_symbols
+        One name per block of the POSCAR.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        poscar: Poscar,
+        settings: Settings,
+        tags: Mapping[str, str],
+        label: Label,
+        potcar_symbols: tuple[str, ...],
+    ) -> None:
+        self._folder = folder
+        self._poscar = poscar
+        self._settings = settings
+        self._tags = tags
+        self._label = label
+        self._symbols = potcar_symbols
+        self._stack = ExitStack()
+        self._open: dict[str, IO[str]] = {}
+        self._watch = outcar.Stopwatch()
+        self._last: tuple[Evaluation, FloatArray] | None = None
+        self.n_steps = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def step(self, evaluation: Evaluation, positions: FloatArray, neb: str = "") -> str:
+        """Write one ionic step and return its line of OSZICAR.
+
+        Parameters
+        ----------
+        evaluation
+            What was computed.
+        positions
+            Where, (n_atoms, 3), Angstrom; CONTCAR holds exactly these.
+        neb
+            Lines about the band for OUTCAR.
+        """
+        if self._last is None:
+            self._start(evaluation)
+        else:
+            self._write("vasprun.xml", vasprun.STEP_END)
+        previous = self._last[0].free_energy if self._last else None
+        self._last = (evaluation, positions.copy())
+        self.n_steps += 1
+        seconds = self._watch.lap()
+        line = oszicar.format_step(self.n_steps, evaluation, previous)
+        self._write("OSZICAR", oszicar.format_cycles(evaluation) + line)
+        self._write(
+            "OUTCAR",
+            outcar.format_step(self.n_steps, evaluation, self._poscar, positions, seconds, neb),
+        )
+        self._write(
+            "vasprun.xml", vasprun.format_step(evaluation, self._poscar, positions, seconds)
+        )
+        write_atomic(self._folder / "CONTCAR", format_poscar(self._poscar, positions))
+        return line
+
+    def finish(self, remark: str = "") -> None:
+        """Write levels, densities of states and the end marks.
+
+        Parameters
+        ----------
+        remark
+            Why the run ended, `CONVERGED` or a value of `STOPPED`; empty when NSW is used up.
+        """
+        if self._last is None:
+            return
+        evaluation, positions = self._last
+        settings = self._settings
+        dos = density_of_states(
+            evaluation,
+            n_points=settings.nedos,
+            emin=settings.emin,
+            emax=settings.emax,
+            width=settings.sigma,
+            broadening="fermi" if settings.ismear == -1 else "gaussian",
+            lorbit=settings.lorbit,
+        )
+        write_atomic(
+            self._folder / "DOSCAR", doscar.format_doscar(dos, self._poscar, settings.system)
+        )
+        self._write(
+            "vasprun.xml",
+            vasprun.format_eigenvalues(evaluation)
+            + vasprun.format_dos(dos)
+            + vasprun.STEP_END
+            + vasprun.format_final(self._poscar, positions)
+            + vasprun.END,
+        )
+        self._write(
+            "OUTCAR", outcar.format_end(evaluation, self._poscar, remark, self._watch.total())
+        )
+
+    def _start(self, evaluation: Evaluation) -> None:
+        """Open the files and write their heads."""
+        for name in ("OSZICAR", "OUTCAR", "vasprun.xml"):
+            try:
+                # Line by line, so that a monitor and a kill find whole lines.
+                stream = (self._folder / name).open("w", encoding="utf-8", buffering=1 << 16)
+            except OSError as error:
+                raise write_error(self._folder / name, error) from error
+            self._open[name] = self._stack.enter_context(stream)
+        for stale in ("DOSCAR",):
+            (self._folder / stale).unlink(missing_ok=True)
+        label = self._label
+        self._write(
+            "OUTCAR",
+            outcar.format_header(
+                program=label.program,
+                method=label.method,
+                started=label.started,
+                poscar=self._poscar,
+                settings=self._settings,
+                tags=self._tags,
+                evaluation=evaluation,
+                potcar_symbols=self._symbols,
+            ),
+        )
+        self._write(
+            "vasprun.xml",
+            vasprun.format_header(
+                program=label.program,
+                version=label.version,
+                method=label.method,
+                started=label.started,
+                poscar=self._poscar,
+                settings=self._settings,
+                tags=self._tags,
+                evaluation=evaluation,
+                potcar_symbols=self._symbols,
+            ),
+        )
+
+    def _write(self, name: str, text: str) -> None:
+        """Append and flush; a full disk names the file."""
+        try:
+            self._open[name].write(text)
+            self._open[name].flush()
+        except OSError as error:
+            raise write_error(self._folder / name, error) from error

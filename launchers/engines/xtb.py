@@ -1,0 +1,334 @@
+"""GFN1-xTB and GFN2-xTB through tblite, warm-started from step to step."""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+from ase.data import atomic_numbers, chemical_symbols
+from numpy.typing import NDArray
+
+from ...structures.errors import EngineError, InputError
+from .folder import RunFolder
+from .levels import KB_EV, electronic_entropy, fermi_occupation, find_fermi_level
+from .poscars import Poscar
+from .potentials import N_ORBITALS, Evaluation, FloatArray, ScfCycle
+from .tags import Settings
+
+HARTREE = 27.211386024367243  # eV, CODATA 2014 as in ase.units, so that numbers agree
+BOHR = 0.5291772105638411  # Angstrom
+METHODS = ("GFN1-xTB", "GFN2-xTB")
+METHOD_VARIABLE = "HETEROFIRE_XTB_METHOD"
+MIN_CYCLES = 250  # of the self-consistent field, tblite's own limit; one takes 0.02 s
+
+_FIRST_OF_L = {0: 0, 1: 1, 2: 4}  # column of the first orbital of s, p, d
+
+
+def chosen_method() -> str:
+    """Return the method named by HETEROFIRE_XTB_METHOD, GFN1-xTB without it."""
+    method = os.environ.get(METHOD_VARIABLE, METHODS[0])
+    if method not in METHODS:
+        raise InputError(f"{METHOD_VARIABLE} = {method!r}: use one of {', '.join(METHODS)}")
+    return method
+
+
+class XtbPotential:
+    """One calculator and its last wavefunction, for one set of atoms.
+
+    Parameters
+    ----------
+    poscar
+        Atoms and cell; periodic in all directions.
+    settings
+        NELM, EDIFF, SIGMA, ISPIN, NUPDOWN and MAGMOM are used.
+    charge
+        Total charge in e, an integer: tblite silently rounds any other.
+    method
+        GFN1-xTB or GFN2-xTB.
+    """
+
+    def __init__(self, poscar: Poscar, settings: Settings, charge: int, method: str) -> None:
+        # Two OpenMP threads were slower than one at these sizes (measured, 60 atoms).
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        from tblite.interface import Calculator
+
+        self._numbers = np.array([atomic_numbers[s] for s in poscar.symbols])
+        self._lattice = poscar.lattice / BOHR
+        self._kt = settings.sigma
+        self._log: list[str] = []
+        self._result: Any = None  # tblite's Result, reused as the next start
+        self.n_unpaired = 0
+        with _engine_errors(poscar):
+            self._calculator = Calculator(
+                method,
+                self._numbers,
+                poscar.positions / BOHR,
+                charge,
+                None,
+                self._lattice,
+                np.array([True] * 3),
+                color=False,
+                logger=self._log.append,
+            )
+            self._calculator.set("temperature", settings.sigma / HARTREE)
+            self._calculator.set("max-iter", settings.nelm)
+            # 1.0 converges energies to 1e-7 eV but forces to 1e-4 eV/A only (46 atoms);
+            # 0.1, at VASP presets' EDIFF = 1e-5, gives 1e-5 eV/A for 10 % more time.
+            self._calculator.set("accuracy", float(np.clip(settings.ediff / 1e-4, 1e-3, 1.0)))
+            self._calculator.set("save-integrals", 1)
+            if settings.ispin == 2:
+                self._calculator.add("spin-polarization", 1.0)
+        self._columns = self._orbital_columns()
+        self._settle_spin(settings, charge, method)
+
+    def _settle_spin(self, settings: Settings, charge: int, method: str) -> None:
+        """Set the number of unpaired electrons, which tblite keeps fixed."""
+        n_electrons = valence_electrons(self._numbers, method) - charge
+        wanted = n_electrons % 2
+        if settings.ispin == 2:
+            wanted = _wanted_unpaired(settings, n_electrons)
+        self.n_unpaired = wanted
+        self.n_electrons = n_electrons
+        self._calculator.update(uhf=wanted)
+
+    def _orbital_columns(self) -> NDArray[np.int_]:
+        """Return atom * 9 + orbital for each basis function, (n_basis,)."""
+        shell_of = self._calculator.get("orbital-map")
+        atom_of = self._calculator.get("shell-map")
+        l_of = self._calculator.get("angular-momenta")
+        columns, seen = [], -1
+        offset = 0
+        for shell in shell_of:
+            offset = 0 if shell != seen else offset + 1
+            seen = shell
+            columns.append(atom_of[shell] * N_ORBITALS + _FIRST_OF_L[int(l_of[shell])] + offset)
+        return np.array(columns)
+
+    def evaluate(self, positions: FloatArray) -> Evaluation:
+        """Return energies, forces and levels for positions (n_atoms, 3) in Angstrom."""
+        self._calculator.update(positions / BOHR, self._lattice)
+        self._run()
+        result = self._result
+        occupations = np.atleast_2d(result.get("orbital-occupations"))
+        levels = np.atleast_2d(result.get("orbital-energies")) * HARTREE
+        volume = abs(np.linalg.det(self._lattice)) * BOHR**3
+        entropy = self._entropy(levels)
+        per_level = 3 - len(levels)
+        return Evaluation(
+            free_energy=float(result.get("energy")) * HARTREE,
+            entropy_term=self._kt * entropy,
+            forces=-np.array(result.get("gradient")) * (HARTREE / BOHR),
+            stress=np.array(result.get("virial")) * HARTREE / volume,
+            eigenvalues=levels,
+            occupations=occupations / per_level,
+            fermi_level=find_fermi_level(
+                np.tile(levels, (per_level, 1)), float(occupations.sum()), self._kt
+            ),
+            weights=self._weights(len(positions)),
+            charges=np.array(result.get("charges")),
+            cycles=self._cycles(),
+        )
+
+    def _run(self) -> None:
+        """Run the self-consistent field, once more from scratch and damped if it fails."""
+        from tblite.exceptions import TBLiteRuntimeError
+
+        self._log.clear()
+        started = time.monotonic()
+        try:
+            self._result = self._calculator.singlepoint(self._result)
+        except TBLiteRuntimeError:
+            self._log.clear()
+            self._calculator.set("mixer-damping", 0.1)
+            try:
+                self._result = self._calculator.singlepoint()
+            except TBLiteRuntimeError as error:
+                raise EngineError(
+                    f"tblite: {error}, also with a damping of 0.1 from a fresh start "
+                    f"({time.monotonic() - started:.0f} s). Check the geometry or raise SIGMA."
+                ) from error
+            finally:
+                self._calculator.set("mixer-damping", 0.4)
+
+    def _entropy(self, levels: FloatArray) -> float:
+        """Return S/k; each spin channel has its own Fermi level, as in tblite."""
+        n_up = (self.n_electrons + self.n_unpaired) / 2
+        entropy = 0.0
+        for channel, n_filled in ((levels[0], n_up), (levels[-1], self.n_electrons - n_up)):
+            mu = find_fermi_level(channel, n_filled, self._kt)
+            entropy += electronic_entropy(fermi_occupation((channel - mu) / self._kt))
+        return entropy
+
+    def _weights(self, n_atoms: int) -> FloatArray:
+        """Return Mulliken weights C * (S C) summed per atom and orbital."""
+        result = self._result
+        coefficients = np.array(result.get("orbital-coefficients"))
+        coefficients = coefficients.reshape((-1, *coefficients.shape[-2:]))
+        overlap = np.array(result.get("overlap-matrix"))
+        weights = np.zeros((len(coefficients), n_atoms * N_ORBITALS, coefficients.shape[-1]))
+        for spin, c in enumerate(coefficients):
+            np.add.at(weights[spin], self._columns, c * (overlap @ c))
+        return weights.reshape(len(coefficients), n_atoms, N_ORBITALS, -1)
+
+    def _cycles(self) -> tuple[ScfCycle, ...]:
+        """Return the cycles from tblite's log: number, energy, change, density error."""
+        rows = [line.split() for line in self._log]
+        cycles = [
+            ScfCycle(
+                energy=float(row[1]) * HARTREE,
+                change=float(row[2]) * HARTREE,
+                density_error=float(row[3]),
+            )
+            for row in rows
+            if len(row) == 4 and row[0].isdigit()
+        ]
+        if not cycles:
+            raise EngineError(
+                "tblite printed no self-consistent cycles; its log format has changed"
+            )
+        return tuple(cycles)
+
+
+def valence_electrons(numbers: NDArray[np.int_], method: str) -> int:
+    """Return the electrons of neutral atoms that the method treats.
+
+    Examples
+    --------
+    >>> valence_electrons(np.array([42, 16, 16]), "GFN1-xTB")  # MoS2: 6 + 6 + 6
+    18
+    """
+    from tblite import library
+
+    parameters, table = library.new_param(), library.new_table()
+    export = library.export_gfn1_param if method == "GFN1-xTB" else library.export_gfn2_param
+    export(parameters)
+    library.dump_param(parameters, table)
+    elements = library.table_to_dict(table)["element"]
+    return round(sum(sum(elements[chemical_symbols[z]]["refocc"]) for z in numbers))
+
+
+def _wanted_unpaired(settings: Settings, n_electrons: int) -> int:
+    """Return NUPDOWN, or the sum of MAGMOM, or the lowest moment the electrons allow."""
+    if settings.nupdown is not None and settings.nupdown >= 0:
+        wanted = settings.nupdown
+        if wanted != int(wanted) or (int(wanted) - n_electrons) % 2 or wanted > n_electrons:
+            raise EngineError(
+                f"INCAR: NUPDOWN = {wanted:g} does not fit {n_electrons} valence electrons of this "
+                f"method: it must be an {'odd' if n_electrons % 2 else 'even'} whole number"
+            )
+        return int(wanted)
+    lowest = n_electrons % 2
+    if settings.magmom is None:
+        return lowest
+    total = abs(sum(settings.magmom))
+    # VASP lets the moment relax from MAGMOM; here the nearest one of the right parity is kept.
+    nearest = lowest + 2 * max(0, round((total - lowest) / 2))
+    return min(nearest, n_electrons)
+
+
+@contextlib.contextmanager
+def _engine_errors(poscar: Poscar) -> Iterator[None]:
+    """Turn tblite's complaints about elements and geometry into ours."""
+    from tblite.exceptions import TBLiteRuntimeError, TBLiteValueError
+
+    try:
+        yield
+    except (TBLiteRuntimeError, TBLiteValueError) as error:
+        names = " ".join(dict.fromkeys(poscar.symbols))
+        raise EngineError(f"tblite cannot treat {names} in this cell: {error}") from error
+
+
+class XtbEngine:
+    """GFN-xTB as an engine: charge, spin and notes from a run folder.
+
+    Parameters
+    ----------
+    run
+        The checked folder.
+    """
+
+    name = "xtb"
+
+    def __init__(self, run: RunFolder) -> None:
+        self.version = f"tblite {metadata.version('tblite')}"
+        self.method = chosen_method()
+        self._asked_nelm = run.settings.nelm
+        self.settings = replace(run.settings, nelm=max(run.settings.nelm, MIN_CYCLES))
+        self._charge = total_charge(run)
+        self._notes: dict[str, str] = {}
+        self._n_electrons = self._count(run.poscar) - self._charge
+
+    def _count(self, poscar: Poscar) -> int:
+        return valence_electrons(np.array([atomic_numbers[s] for s in poscar.symbols]), self.method)
+
+    def potential(self, poscar: Poscar) -> XtbPotential:
+        """Return a calculator for a geometry."""
+        return XtbPotential(poscar, self.settings, self._charge, self.method)
+
+    def notes(self) -> dict[str, str]:
+        """Return how smearing, charge and spin were taken."""
+        settings = self.settings
+        shape = "derivative of the Fermi function" if settings.ismear == -1 else "Gaussian"
+        notes = {
+            "DOS": f"each level broadened by the {shape} of width SIGMA = {settings.sigma} eV; "
+            "projections are Mulliken's and sum to the total",
+            "electrons": f"{self._n_electrons} valence electrons of {self.method}, "
+            f"total charge {self._charge:+d} e",
+        }
+        if self.settings.nelm != self._asked_nelm:
+            notes["NELM"] = f"{self._asked_nelm} was raised to {MIN_CYCLES}, tblite's own limit"
+        if settings.ismear != -1:
+            notes["ISMEAR"] = (
+                f"{settings.ismear} is taken as -1 (Fermi) with kT = SIGMA = {settings.sigma} eV, "
+                f"{settings.sigma / KB_EV:.0f} K"
+            )
+        if settings.ispin == 2:
+            notes["ISPIN"] = (
+                f"{_wanted_unpaired(settings, self._n_electrons)} unpaired electrons, kept fixed"
+            )
+        elif self._n_electrons % 2:
+            notes["ISPIN"] = (
+                "odd number of electrons without spin: up and down fill the same orbitals, each "
+                "with a Fermi level of its own; E-fermi is that of all electrons together"
+            )
+        return notes
+
+
+def total_charge(run: RunFolder) -> int:
+    """Return the charge in e that NELECT asks for, 0 without it.
+
+    Raises
+    ------
+    InputError
+        NELECT is given but nothing says what the neutral number would be.
+    EngineError
+        The charge is not a whole number, which tblite would round silently.
+    """
+    if run.settings.nelect is None:
+        return 0
+    neutral = sum(n * z for (_, n), z in zip(run.poscar.species, potcar_valences(run), strict=True))
+    charge = neutral - run.settings.nelect
+    if abs(charge - round(charge)) > 1e-4:
+        raise EngineError(
+            f"INCAR: NELECT = {run.settings.nelect} is a charge of {charge:+.4f} e (the "
+            f"POTCARs have {neutral:g} electrons); this engine takes whole charges only"
+        )
+    return round(charge)
+
+
+def potcar_valences(run: RunFolder) -> tuple[float, ...]:
+    """Return ZVAL of each block of the POSCAR, from POTCAR or from the table of symbols."""
+    if run.valences is not None:
+        return run.valences
+    if run.potcar_symbols is None:
+        raise InputError(
+            f"INCAR has NELECT, but {run.path} has neither POTCAR nor POTCAR.spec to say how many "
+            "electrons the neutral cell has. Write POTCAR.spec with one symbol per line."
+        )
+    from ...workflows.potcars import zval
+
+    return tuple(zval(symbol) for symbol in run.potcar_symbols)
