@@ -244,12 +244,14 @@ class EmbeddedCollection:
         for rank, row, body in self._file.ranked_rows(self.name, (state or [""])[0]):
             if rank == -math.inf:  # a priority that is not a number: mongomock sorts
                 return list(self._matching(query))
-            if found and (len(sort) == 1 or rank != first_rank):
+            if found and rank != first_rank:
                 break
             document = bson.decode(body)
             if filter_applies(query, document):
                 found.append(((row, body), document))
                 first_rank = rank
+                if len(sort) == 1:
+                    break
         return found
 
     def _candidates(self, query: Document) -> Iterator[Stored]:

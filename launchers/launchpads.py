@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from functools import wraps
 from importlib import import_module
 from pathlib import Path
+from socket import gethostname
 from types import ModuleType
 from typing import Any, Literal
 
@@ -17,19 +18,21 @@ from fireworks.utilities.fw_serializers import load_object_from_file
 from pymongo.errors import PyMongoError
 
 from ..structures.errors import InputError, StoreError
+from .claims import claim, is_alive
 from .embedded import EmbeddedClient
+from .file_systems import is_local
 
 Command = Literal["lpad", "rlaunch", "qlaunch"]
 
 # Each becomes one change of the file: a kill finds it done or not begun, never a workflow left
 # locked or a launch that is finished while its firework still runs.
 _WHOLE = (
-    "add_offline_run", "add_wf", "append_wf", "archive_wf", "bulk_add_wfs", "cancel_reservation",
-    "change_launch_dir", "checkout_fw", "complete_launch", "defuse_fw", "defuse_wf", "delete_fws",
-    "detect_lostruns", "detect_unreserved", "forget_offline", "mark_fizzled", "pause_fw",
-    "pause_wf", "ping_launch", "recover_offline", "reignite_fw", "reignite_wf", "rerun_fw",
-    "rerun_fws_task_level", "reserve_fw", "reset", "restore_backup_data", "resume_fw",
-    "set_priority", "set_reservation_id", "update_spec", "_refresh_wf",
+    "_refresh_wf", "add_offline_run", "add_wf", "append_wf", "archive_wf", "bulk_add_wfs",
+    "cancel_reservation", "change_launch_dir", "checkout_fw", "complete_launch", "defuse_fw",
+    "defuse_wf", "delete_fws", "delete_wf", "detect_lostruns", "detect_unreserved",
+    "forget_offline", "mark_fizzled", "pause_fw", "pause_wf", "ping_launch", "recover_offline",
+    "reignite_fw", "reignite_wf", "rerun_fw", "rerun_lost", "reserve_fw", "reset",
+    "restore_backup_data", "resume_fw", "set_priority", "set_reservation_id", "update_spec",
 )  # fmt: skip
 
 
@@ -48,6 +51,9 @@ class EmbeddedLaunchPad(LaunchPad):  # type: ignore[misc]
     StoreError
         From any method: the file is damaged, not a LaunchPad, or cannot be written.
     """
+
+    connection: EmbeddedClient
+    db: Any
 
     def __init__(
         self, path: str | Path, logdir: str | None = None, strm_lvl: str | None = None
@@ -72,6 +78,39 @@ class EmbeddedLaunchPad(LaunchPad):  # type: ignore[misc]
         """Open the file that `to_dict` has named."""
         return cls(d["embedded"], d.get("logdir"), d.get("strm_lvl"))
 
+    def checkout_fw(self, *args: Any, **kwargs: Any) -> Any:
+        """Take a firework to run, as FireWorks does, and note which process has taken it."""
+        firework, launch_id = super().checkout_fw(*args, **kwargs)
+        if launch_id is not None and firework.state == "RUNNING":
+            owner = {"_id": launch_id, "host": gethostname(), "process": claim(self._locks)}
+            self.db.owners.replace_one({"_id": launch_id}, owner, upsert=True)
+        return firework, launch_id
+
+    def complete_launch(self, launch_id: int, *args: Any, **kwargs: Any) -> Any:
+        """Store how a launch has ended, as FireWorks does, and forget its process."""
+        self.db.owners.delete_one({"_id": launch_id})
+        return super().complete_launch(launch_id, *args, **kwargs)
+
+    def rerun_lost(self) -> list[int]:
+        """Queue again what was running in a process that has died, and return the firework ids."""
+        # Locks of a shared file system may hold on each machine for itself only.
+        known = {} if is_local(self._locks.parent) else {"host": gethostname()}
+        lost = []
+        for owner in self.db.owners.find(known):
+            if is_alive(owner["process"], self._locks):
+                continue
+            query = {"launch_id": owner["_id"], "state": "RUNNING"}
+            launch = self.launches.find_one(query, {"fw_id": 1})
+            if launch:
+                self.mark_fizzled(owner["_id"])
+                lost += self.rerun_fw(launch["fw_id"])
+        return lost
+
+    @property
+    def _locks(self) -> Path:
+        """Return the file in which the processes that use this LaunchPad show that they live."""
+        return Path(f"{self.host}-workers")
+
     def _start_counting(self) -> None:
         """Give the first ids, once."""
         if self.fw_id_assigner.find_one() is None:
@@ -92,8 +131,7 @@ def _as_one_change(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 for _name in _WHOLE:
-    if hasattr(LaunchPad, _name):  # the list covers the FireWorks versions that we allow
-        setattr(EmbeddedLaunchPad, _name, _as_one_change(getattr(LaunchPad, _name)))
+    setattr(EmbeddedLaunchPad, _name, _as_one_change(getattr(EmbeddedLaunchPad, _name)))
 
 
 class AnyLaunchPad(LaunchPad):  # type: ignore[misc]
@@ -153,6 +191,19 @@ def open_launchpad(
             "`port` and `name`, as `lpad init` writes them."
         ) from error
     return launchpad
+
+
+def rerun_lost(launchpad: LaunchPad) -> list[int]:
+    """Queue again what was running in processes that have died, at once instead of after hours.
+
+    Returns
+    -------
+    list of int
+        Their firework ids. Always empty for MongoDB, where only time tells: ``lpad
+        detect_lostruns --time SECONDS --rerun``.
+    """
+    lost: list[int] = launchpad.rerun_lost() if isinstance(launchpad, EmbeddedLaunchPad) else []
+    return lost
 
 
 def run_fireworks_command(
