@@ -1,0 +1,170 @@
+"""Properties as tidy tables, and tables as text, CSV, JSON and LaTeX."""
+
+import json
+import math
+from collections.abc import Iterable
+
+import pandas as pd
+
+from ..structures.errors import InputError
+from .records import Property
+
+COLUMNS = (
+    *("study", "profile", "engine", "method", "model", "quantity", "label", "reference"),
+    *("value", "unit", "energy_kind", "status", "notes", "keys"),
+)
+_SHARED = ("study", "profile", "engine", "method")  # said once where all rows agree
+_HIDDEN = {"keys"}
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+}
+
+
+def table(properties: Iterable[Property]) -> pd.DataFrame:
+    """Return one row per property, in the given order.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``value`` is NaN where it is missing; ``notes`` and ``keys`` are joined by "; ".
+
+    Examples
+    --------
+    >>> list(table([]).columns)[:4]
+    ['study', 'profile', 'engine', 'method']
+    """
+    rows = [
+        {name: getattr(item, name) for name in COLUMNS}
+        | {"notes": "; ".join(item.notes), "keys": "; ".join(item.keys)}
+        for item in properties
+    ]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    return frame.astype({"value": "float64"})
+
+
+def format_table(frame: pd.DataFrame, fmt: str) -> str:
+    """Return a table as "text", "csv", "json" or "latex".
+
+    Raises
+    ------
+    InputError
+        There is no such format.
+    """
+    formats = {"text": to_text, "csv": to_csv, "json": to_json, "latex": to_latex}
+    if fmt not in formats:
+        raise InputError(f"no table format {fmt!r}: choose of {', '.join(formats)}")
+    return formats[fmt](frame)
+
+
+def to_text(frame: pd.DataFrame) -> str:
+    """Return an aligned plain text table; numbers to 3 decimals, missing ones as "-".
+
+    Study, profile, engine and method go into a line of their own where all rows agree; notes
+    and doubts become numbered lines below. Keys are left to the other formats.
+
+    Examples
+    --------
+    >>> print(to_text(pd.DataFrame({"engine": "xtb", "model": ["MoS2@NC", "K"],
+    ...                             "value": [-1.5, None], "notes": ["coarse", ""]})))
+    engine: xtb
+    model     value  note
+    MoS2@NC  -1.500  [1]
+    K             -
+    [1] coarse
+    """
+    if frame.empty:
+        return "no rows"
+    shared = [name for name in _SHARED if name in frame and frame[name].nunique(dropna=False) == 1]
+    caption = ", ".join(f"{name}: {frame[name].iloc[0]}" for name in shared)
+    shown, notes = _footnotes(frame.drop(columns=[*shared, *(_HIDDEN & set(frame.columns))]))
+    return "\n".join([*([caption] if caption else []), *_aligned(shown), *notes])
+
+
+def _footnotes(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the table with numbers in the place of notes, and the numbered notes."""
+    columns = [name for name in ("notes", "doubts") if name in frame]
+    numbers: dict[str, int] = {}
+    marks = []
+    for row in frame[columns].itertuples(index=False):
+        parts = [part for cell in row if isinstance(cell, str) for part in cell.split("; ") if part]
+        marks.append("".join(f"[{numbers.setdefault(part, len(numbers) + 1)}]" for part in parts))
+    shown = frame.drop(columns=columns)
+    if numbers:
+        shown = shown.assign(note=marks)
+    return shown, [f"[{number}] {part}" for part, number in numbers.items()]
+
+
+def _aligned(frame: pd.DataFrame) -> list[str]:
+    """Return head and rows in columns; numbers to the right."""
+    cells = [[str(name) for name in frame.columns]]
+    cells += [[_text(value) for value in row] for row in frame.itertuples(index=False)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    right = [pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]
+    return [
+        "  ".join(
+            cell.rjust(width) if is_number else cell.ljust(width)
+            for cell, width, is_number in zip(row, widths, right, strict=True)
+        ).rstrip()
+        for row in cells
+    ]
+
+
+def _text(value: object) -> str:
+    if _is_missing(value):
+        return "-"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def to_csv(frame: pd.DataFrame) -> str:
+    """Return CSV in full precision; missing values are empty."""
+    return str(frame.to_csv(index=False, lineterminator="\n"))
+
+
+def to_json(frame: pd.DataFrame) -> str:
+    """Return a JSON list of rows in full precision; missing values are null."""
+    rows = [
+        {name: None if _is_missing(value) else value for name, value in row.items()}
+        for row in frame.to_dict(orient="records")
+    ]
+    return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
+
+
+def to_latex(frame: pd.DataFrame) -> str:
+    r"""Return a LaTeX tabular with booktabs rules.
+
+    Examples
+    --------
+    >>> print(to_latex(pd.DataFrame({"per_cent": ["5 %"], "value": [1.0]})))
+    \begin{tabular}{lr}
+    \toprule
+    per\_cent & value \\
+    \midrule
+    5 \% & 1.000 \\
+    \bottomrule
+    \end{tabular}
+    """
+    kinds = "".join("r" if pd.api.types.is_numeric_dtype(kind) else "l" for kind in frame.dtypes)
+    rows = [[_latex(_text(value)) for value in row] for row in frame.itertuples(index=False)]
+    head = [_latex(str(name)) for name in frame.columns]
+    return "\n".join(
+        [
+            rf"\begin{{tabular}}{{{kinds}}}",
+            r"\toprule",
+            " & ".join(head) + r" \\",
+            r"\midrule",
+            *(" & ".join(row) + r" \\" for row in rows),
+            r"\bottomrule",
+            r"\end{tabular}",
+        ]
+    )
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(sign, sign) for sign in text)
