@@ -117,7 +117,5 @@ def _minus(frame: pd.DataFrame, other: pd.DataFrame, column: str, also: list[str
 
 def _without_reference(frame: pd.DataFrame) -> pd.DataFrame:
     """Return differences once: what they are measured against cancels."""
-    columns = [
-        name for name in frame.columns if name not in ("reference", "keys", "notes", "value")
-    ]
-    return frame.drop_duplicates(columns).assign(reference="")
+    same = ["profile", "engine", "method", "model", "label", "quantity"]
+    return frame.drop_duplicates(same).assign(reference="")
