@@ -12,6 +12,7 @@ from socket import gethostname
 from types import ModuleType
 from typing import Any, Literal
 
+import yaml
 from fireworks.core import rocket
 from fireworks.core.launchpad import LaunchPad
 from fireworks.utilities.fw_serializers import load_object_from_file
@@ -184,13 +185,15 @@ def open_launchpad(
     if not my_launchpad.is_file():
         raise InputError(f"{my_launchpad} is not there; `heterofire lpad init` writes one.")
     try:
-        launchpad = LaunchPad.from_file(str(my_launchpad))
-    except (KeyError, TypeError, ValueError, AttributeError, PyMongoError) as error:
+        content = yaml.safe_load(my_launchpad.read_text())
+        if not isinstance(content, dict) or "host" not in content:
+            raise TypeError("no `host` in it")
+        return LaunchPad.from_file(str(my_launchpad))
+    except (yaml.YAMLError, TypeError, ValueError, PyMongoError) as error:
         raise InputError(
-            f"{my_launchpad} does not describe a MongoDB server ({error!r}). It needs `host`, "
-            "`port` and `name`, as `lpad init` writes them."
+            f"{my_launchpad} does not describe a MongoDB server ({error}). It needs `host`, "
+            "`port` and `name`, as `heterofire lpad init` writes them."
         ) from error
-    return launchpad
 
 
 def rerun_lost(launchpad: LaunchPad) -> list[int]:
