@@ -10,14 +10,18 @@ from ..structures.errors import RunError
 from .records import Floats
 from .run_files import read_chunks
 
+_ELECTRONS_TOLERANCE = 5e-4  # relative; a CHGCAR sums to NELECT within 1e-7
 
-def read_density(path: str | Path) -> tuple[Floats, float]:
+
+def read_density(path: str | Path, *, n_electrons: float | None = None) -> tuple[Floats, float]:
     """Return the values of CHGCAR, AECCAR0 or AECCAR2, and how many electrons they sum to.
 
     Parameters
     ----------
     path
         The file, plain or gzip.
+    n_electrons
+        NELECT, when the density is one that must sum to it (CHGCAR).
 
     Returns
     -------
@@ -28,7 +32,7 @@ def read_density(path: str | Path) -> tuple[Floats, float]:
     Raises
     ------
     RunError
-        The file is cut or damaged, or holds NaN or ``****``.
+        The file is cut or damaged, holds NaN or ``****``, or does not sum to NELECT.
 
     Examples
     --------
@@ -50,4 +54,10 @@ def read_density(path: str | Path) -> tuple[Floats, float]:
         ) from error
     if values.ndim != 3 or not values.size or not np.isfinite(values).all():
         raise RunError(f"{path}: NaN or **** in the density. Run the calculation again.")
-    return values, float(values.mean())
+    found = float(values.mean())
+    if n_electrons is not None and abs(found - n_electrons) > _ELECTRONS_TOLERANCE * n_electrons:
+        raise RunError(
+            f"{path}: sums to {found:.5f} electrons, NELECT is {n_electrons:g}. Integrate CHGCAR, "
+            "not AECCAR2; if this is CHGCAR, run the calculation again."
+        )
+    return values, found

@@ -18,7 +18,13 @@ from .parsing import image_folders, read_poscar
 from .records import Band, Image, Run, Settings
 from .run_files import find_file, read_bytes
 from .run_reports import engine_notes, read_corrections, read_engine_report, screen_notes
-from .run_settings import engine_settings, list_spacing, mesh_spacing, vasp_settings
+from .run_settings import (
+    engine_settings,
+    list_spacing,
+    merge_parameters,
+    mesh_spacing,
+    vasp_settings,
+)
 
 _LONGEST_STEP = 4.0  # Angstrom that one atom may move between neighbouring images
 _CONTCAR_TOLERANCE = 1e-3  # Angstrom; OUTCAR prints five decimals
@@ -172,7 +178,7 @@ def _settings(
     if report is not None:
         titels = outcar.titels or (initial.settings.potcars if initial else ())
         return engine_settings(report, titels=titels, kpoint_spacing=spacing)
-    parameters = {**incar, **outcar.parameters}
+    parameters = merge_parameters(incar, outcar.parameters)
     return vasp_settings(parameters, titels=outcar.titels, kpoint_spacing=spacing)
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from .outcar import Outcar, parse_outcar
 from .records import Bands, Dos, Run, Settings, SiteCharges
 from .run_files import find_file, has_end_marker, read_bytes
 from .run_reports import engine_notes, read_corrections, read_engine_report, screen_notes
-from .run_settings import engine_settings, vasp_settings
+from .run_settings import engine_settings, merge_parameters, vasp_settings
 from .vasprun import Vasprun, parse_vasprun
 
 __all__ = ["is_complete", "parse_outcar", "parse_run", "parse_vasprun", "read_poscar"]
@@ -136,7 +137,9 @@ def read_poscar(path: Path) -> Structure:
     """
     text = read_bytes(path).decode("latin-1")
     try:
-        poscar = Poscar.from_str(text, read_velocities=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of guessed elements, which are refused below
+            poscar = Poscar.from_str(text, read_velocities=False)
     except (ValueError, LookupError, TypeError) as error:
         raise RunError(f"{path}: not a POSCAR: {error}. Write it again.") from error
     if not poscar.true_names:
@@ -234,9 +237,7 @@ def _settings(vasprun: Vasprun, report: Mapping[str, Any] | None) -> Settings:
     """Return the settings of VASP or of the engine."""
     if report is not None:
         return engine_settings(report, titels=vasprun.titels, kpoint_spacing=vasprun.kpoint_spacing)
-    # INCAR knows IVDW and METAGGA, which VASP leaves out of its parameters.
-    parameters = {**vasprun.incar, **vasprun.parameters}
-    parameters["METAGGA"] = vasprun.incar.get("METAGGA", "--")
+    parameters = merge_parameters(vasprun.incar, vasprun.parameters)
     return vasp_settings(parameters, titels=vasprun.titels, kpoint_spacing=vasprun.kpoint_spacing)
 
 

@@ -93,6 +93,31 @@ def vasp_settings(
     )
 
 
+def merge_parameters(incar: Mapping[str, Any], used: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings in force: what the outputs print, and INCAR where they do not.
+
+    Parameters
+    ----------
+    incar
+        The tags that were asked for.
+    used
+        The tags as VASP's outputs list them, defaults included. METAGGA and IVDW are not among
+        them, and LDAUU and LDAUJ come cut to one value.
+
+    Returns
+    -------
+    dict
+        One value for each tag.
+
+    Examples
+    --------
+    >>> merge_parameters({"IVDW": 11, "SIGMA": 0.1}, {"SIGMA": 0.05})
+    {'IVDW': 11, 'SIGMA': 0.05}
+    """
+    kept = {tag: incar[tag] for tag in ("METAGGA", "IVDW", "LDAUU", "LDAUJ") if tag in incar}
+    return {**incar, **used, **kept}
+
+
 def engine_settings(
     report: Mapping[str, Any], *, titels: Sequence[str], kpoint_spacing: float
 ) -> Settings:

@@ -145,7 +145,7 @@ def _convert(path: Path, raw: PymatgenVasprun, header: bytes, n_bytes: int) -> V
 def _check_step(path: Path, number: int, step: Mapping[str, Any]) -> None:
     """Refuse an ionic step with a missing or non-finite energy, force or position."""
     parts = {
-        "energies": list(_energies(step)) if step["electronic_steps"] else [],
+        "energies": _every_energy(step),
         "forces": step.get("forces", []),
         "positions": [] if step["structure"] is None else step["structure"].frac_coords,
     }
@@ -158,6 +158,17 @@ def _check_step(path: Path, number: int, step: Mapping[str, Any]) -> None:
                 f"{path}: NaN or **** in the {name} of ionic step {number}: the run diverged or "
                 "the file is damaged. Check the structure and the settings, then run again."
             )
+
+
+def _every_energy(step: Mapping[str, Any]) -> list[float]:
+    """Return the energies of a step and of its last electronic step; none if it has none."""
+    if not step["electronic_steps"]:
+        return []
+    return [
+        float(part[name])
+        for part in (step, step["electronic_steps"][-1])
+        for name in ("e_fr_energy", "e_wo_entrp", "e_0_energy")
+    ]
 
 
 def _energies(step: Mapping[str, Any]) -> tuple[float, float, float]:
