@@ -35,8 +35,9 @@ def atom_in_box(element: str, edge: float = 12.0, *, noncubic: bool = True) -> S
         raise InputError(
             f"a box of {edge} Angstrom lets the images of an atom touch; use 8 or more"
         )
-    edges = [edge + extra for extra in ((0.0, 0.3, 0.6) if noncubic else (0.0, 0.0, 0.0))]
-    return Structure(Lattice.orthorhombic(*edges), [element], [[0.5, 0.5, 0.5]])
+    step = 0.3 if noncubic else 0.0
+    box = Lattice.orthorhombic(edge, edge + step, edge + 2 * step)
+    return Structure(box, [element], [[0.5, 0.5, 0.5]])
 
 
 def molecule_in_box(name: str = "S8", padding: float = 12.0) -> Structure:

@@ -99,7 +99,7 @@ def vacuum_of(structure: Structure) -> float:
 def facing_planes(
     structure: Structure, bottom: Sequence[int], top: Sequence[int], *, thickness: float = 0.6
 ) -> tuple[float, float]:
-    """Return the heights z, in Angstrom, of the bottom layer's upper and the top layer's lower plane.
+    """Return the heights, in Angstrom, of the planes of two layers that face each other.
 
     Parameters
     ----------
@@ -111,7 +111,8 @@ def facing_planes(
     Returns
     -------
     tuple
-        The median height of each plane, so that one atom that sticks out does not set it.
+        The median z of the bottom layer's upper plane and of the top layer's lower plane, so
+        that one atom that sticks out does not set it.
     """
     z = structure.cart_coords[:, 2]
     low, high = z[list(bottom)], z[list(top)]

@@ -62,12 +62,13 @@ def crystal_facts(name: str) -> CrystalFacts:
     True
     """
     entry = _entry(name)
+    cell = entry["cell"]
     return CrystalFacts(
         name=name,
         formula=entry["formula"],
         space_group=entry["space_group"],
         number=entry["number"],
-        cell=tuple(float(entry["cell"][key]) for key in ("a", "b", "c", "alpha", "beta", "gamma")),
+        cell=(cell["a"], cell["b"], cell["c"], cell["alpha"], cell["beta"], cell["gamma"]),
         n_atoms=entry["atoms"]["conventional"],
         n_atoms_primitive=entry["atoms"]["primitive"],
         density=entry["density"],
@@ -122,8 +123,8 @@ def build_crystal(name: str, *, primitive: bool = False) -> Structure:
         )
     if len(structure) != wanted:
         raise StructureError(
-            f"crystal {name} came out with {len(structure)} atoms, not {wanted}: a special position "
-            "in crystals.yaml is not exact (write 1/3, not 0.333)"
+            f"crystal {name} came out with {len(structure)} atoms, not {wanted}: a special "
+            "position in crystals.yaml is not exact (write 1/3, not 0.333)"
         )
     return group_by_element(Structure.from_sites(list(structure)))
 

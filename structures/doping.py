@@ -1,7 +1,7 @@
 """Nitrogen in graphene and selenium in MX2, every choice that symmetry leaves different."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from math import comb
 from typing import Literal
@@ -151,9 +151,7 @@ def substituted_chalcogens(
         n = _whole_number(fraction, len(candidates))
     if outward is None:
         outward = mx2_half_thickness(metal, new) - mx2_half_thickness(metal, old)
-    moved = structure.copy()
-    label = f"{new}-{face}"
-    found = substitutions(moved, candidates, new, n=n, label=label)
+    found = substitutions(structure, candidates, new, n=n, label=f"{new}-{face}")
     return [_moved_out(doped, new, outward, z_metal) for doped in found]
 
 
@@ -201,23 +199,19 @@ def _doped(structure: Structure, choices: list[Choice], new: str, label: str) ->
         replaced = np.sort(permutations[:, list(choice[1])], axis=1)
         return zip(map(tuple, removed.tolist()), map(tuple, replaced.tolist()), strict=True)
 
-    found = []
-    for number, group in enumerate(orbits(choices, images), start=1):
-        removed, replaced = group[0]
-        changed = replace_atoms_and_remove(structure, replaced, new, removed)
-        found.append(
-            Doped(
-                structure=changed,
-                label=f"{label}-{number}",
-                multiplicity=len(group),
-                removed=removed,
-                replaced=replaced,
-            )
+    return [
+        Doped(
+            structure=_changed(structure, group[0][1], new, group[0][0]),
+            label=f"{label}-{number}",
+            multiplicity=len(group),
+            removed=group[0][0],
+            replaced=group[0][1],
         )
-    return found
+        for number, group in enumerate(orbits(choices, images), start=1)
+    ]
 
 
-def replace_atoms_and_remove(
+def _changed(
     structure: Structure, replaced: Sequence[int], new: str, removed: Sequence[int]
 ) -> Structure:
     """Return the structure with some atoms replaced and some taken out."""
@@ -233,13 +227,7 @@ def _moved_out(doped: Doped, new: str, outward: float, z_metal: float) -> Doped:
     for i in _atoms_of(structure, new):
         direction = np.sign(structure[i].z - z_metal)
         structure.translate_sites([i], [0, 0, direction * outward], frac_coords=False)
-    return Doped(
-        structure=structure,
-        label=doped.label,
-        multiplicity=doped.multiplicity,
-        removed=doped.removed,
-        replaced=doped.replaced,
-    )
+    return replace(doped, structure=structure)
 
 
 def _atoms_of(structure: Structure, element: str) -> list[int]:

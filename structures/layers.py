@@ -76,7 +76,7 @@ def mx2_monolayer(
 
 
 def mx2_half_thickness(metal: str, chalcogen: str) -> float:
-    """Return the height, in Angstrom, of the chalcogen plane above the metal plane in the 2H crystal.
+    """Return the height, in Angstrom, from metal to chalcogen plane in the 2H crystal.
 
     Examples
     --------

@@ -186,10 +186,10 @@ def _check_order(initial: Structure, final: Structure) -> None:
                 if i != j
             ]
             raise StructureError(
-                f"the atoms of the last end point look renumbered: the nearest are "
-                f"{', '.join(swapped[:6])}{' ...' if len(swapped) > 6 else ''}, which shortens the way "
-                f"from {np.sqrt(way):.2f} to {np.sqrt(shortest):.2f} Angstrom. Reorder them, or pass "
-                "check_order=False if atoms do change places."
+                f"{len(swapped)} atoms of the last end point look renumbered: the nearest are "
+                f"{', '.join(swapped[:6])}, which shortens the way from {np.sqrt(way):.2f} to "
+                f"{np.sqrt(shortest):.2f} Angstrom. Reorder them, or pass check_order=False if "
+                "atoms do change places."
             )
 
 

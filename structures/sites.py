@@ -31,6 +31,9 @@ MIN_VACUUM = 15.0  # Angstrom that must be left above the ion
 ION_RADII = {"Li": 0.76, "Na": 1.02, "K": 1.38, "Rb": 1.52, "Cs": 1.67, "Mg": 0.72, "Ca": 1.00}
 # The same for anions; van der Waals radii for C and N, which puts K in KC8 at the measured 3.07.
 HOST_RADII = {"S": 1.84, "Se": 1.98, "Te": 2.21, "O": 1.40, "C": 1.70, "N": 1.55}
+# A contact with uncharged C or N holds less: K on graphite, 1.5 eV by six C, against about 2 eV by
+# three S on MoS2 (J. Chem. Phys. 112 (2000) 4788; Mater. Chem. Phys. 2016, Shi et al., for Li).
+HOST_WEIGHTS = {"C": 0.4, "N": 0.4}
 SOFTNESS = 0.37  # Angstrom, the universal constant of the bond-valence method
 CUTOFF = 6.0  # Angstrom
 SAME_PLACE = 0.5  # Angstrom along the plane below which two candidates are one
@@ -189,8 +192,8 @@ def insert_ion(
     filled.append(ion, [*site.frac_coords[:2], z], properties=flags)
     if vacuum_of(filled) < MIN_VACUUM - 1e-6:
         raise StructureError(
-            f"{ion} on {site.name} of {model.name} leaves {vacuum_of(filled):.1f} Angstrom of vacuum, "
-            f"less than {MIN_VACUUM}; build the model with a larger vacuum"
+            f"{ion} on {site.name} of {model.name} leaves {vacuum_of(filled):.1f} Angstrom of "
+            f"vacuum, less than {MIN_VACUUM}; build the model with a larger vacuum"
         )
     return filled
 
@@ -254,7 +257,7 @@ def _hollows(host: Structure, atoms: list[int]) -> Floats:
     points = (host.frac_coords[atoms, :2][:, None] + steps[None]).reshape(-1, 2) @ plane
     corners = Voronoi(points).vertices @ np.linalg.inv(plane)
     inside = np.all((corners > -1e-6) & (corners < 1 - 1e-6), axis=1)
-    return _distinct(host.lattice, np.round(corners[inside], 9) % 1.0)
+    return _distinct(host.lattice, np.asarray(np.round(corners[inside], 9) % 1.0, dtype=np.float64))
 
 
 def _distinct(lattice: Lattice, planes: Floats) -> Floats:
@@ -302,20 +305,21 @@ def _best_height(face: _Face, plane: Floats, ion: str) -> tuple[float, float]:
     if ion not in ION_RADII:
         raise InputError(f"no radius for ion {ion!r}; there are {', '.join(ION_RADII)}")
     x, y, _ = face.host.lattice.get_cartesian_coords([*plane, 0.0])
-    places, radii = _non_metals_near(face.host, np.array([x, y]))
+    places, radii, weights = _non_metals_near(face.host, np.array([x, y]))
     heights = np.arange(0.0, face.reach + 1e-9, 0.02)
     ions = np.tile([x, y, 0.0], (len(heights), 1))
     ions[:, 2] = face.z + face.outward * heights
     distances = np.linalg.norm(ions[:, None] - places[None], axis=2)
     bond = np.exp(np.clip((radii + ION_RADII[ion] - distances) / SOFTNESS, None, 20))
-    scores = np.where(distances < CUTOFF, 2 * bond - bond**2, 0.0).sum(axis=1)
+    scores = np.where(distances < CUTOFF, 2 * bond - bond**2, 0.0) @ weights
     best = int(scores.argmax())
     return float(heights[best]), float(scores[best])
 
 
-def _non_metals_near(host: Structure, place: Floats) -> tuple[Floats, Floats]:
-    """Return coordinates and radii of the atoms within reach of a column through the cell."""
+def _non_metals_near(host: Structure, place: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return coordinates, radii and weights of the atoms within reach of a column through the cell."""
     radii = np.array([HOST_RADII.get(site.specie.symbol, np.nan) for site in host])
+    weights = np.array([HOST_WEIGHTS.get(site.specie.symbol, 1.0) for site in host])
     known = ~np.isnan(radii)
     matrix = host.lattice.matrix
     widths = [
@@ -325,7 +329,8 @@ def _non_metals_near(host: Structure, place: Floats) -> tuple[Floats, Floats]:
     images = np.array([[i, j, 0] for i in near[0] for j in near[1]])
     places = ((host.frac_coords[known][:, None] + images[None]) @ matrix).reshape(-1, 3)
     close = np.linalg.norm(places[:, :2] - place, axis=1) < CUTOFF
-    return places[close], np.repeat(radii[known], len(images))[close]
+    n = len(images)
+    return places[close], np.repeat(radii[known], n)[close], np.repeat(weights[known], n)[close]
 
 
 def _keys(structure: Structure) -> set[str]:

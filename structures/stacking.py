@@ -11,6 +11,7 @@ from pymatgen.core import Lattice, Structure
 from .errors import InputError, StructureError
 from .strain import Strain, fold_angle, rotation_between, rotation_period, strain_between
 
+Floats = NDArray[np.float64]
 Strained = Literal["top", "bottom", "both"]
 FLOOR = 2.0  # Angstrom below the stack, so that relaxing atoms do not wrap to the top of the cell
 
@@ -77,26 +78,20 @@ def stack_layers(
         raise InputError(f"gap and vacuum must be positive, not {gap} and {vacuum} Angstrom")
     cells = [_plane(bottom), _plane(top)]
     matrices = [_whole_matrix(bottom_matrix), _whole_matrix(top_matrix)]
-    wide = [matrix @ cell for matrix, cell in zip(matrices, cells, strict=True)]
+    wide: list[Floats] = [matrix @ cell for matrix, cell in zip(matrices, cells, strict=True)]
     common = _common_cell(wide[0], wide[1], strained)
-    heights = [_heights(bottom), _heights(top)]
-    z_top = FLOOR + float(np.ptp(heights[0])) + gap
-    c = z_top + float(np.ptp(heights[1])) + vacuum - FLOOR
-    lattice = Lattice(np.block([[common, np.zeros((2, 1))], [np.zeros((1, 2)), np.array([[c]])]]))
-    species: list[str] = []
-    coords: list[NDArray[np.float64]] = []
-    for layer, matrix, z, move in (
-        (bottom, matrices[0], heights[0] + FLOOR, (0.0, 0.0)),
-        (top, matrices[1], heights[1] + z_top, shift),
-    ):
-        names, places = _repeat(layer, matrix, z / c, move)
-        species += names
-        coords += places
-    n_bottom = len(bottom) * round(np.linalg.det(matrices[0]))
+    low, high = _heights(bottom) + FLOOR, _heights(top) + FLOOR + gap
+    high += np.ptp(low)
+    c = float(high.max()) - FLOOR + vacuum
+    lower = _repeat(bottom, matrices[0], low / c, (0.0, 0.0))
+    upper = _repeat(top, matrices[1], high / c, shift)
+    matrix = np.zeros((3, 3))
+    matrix[:2, :2], matrix[2, 2] = common, c
+    n_bottom, n_all = len(lower[0]), len(lower[0]) + len(upper[0])
     return Stack(
-        structure=Structure(lattice, species, coords),
+        structure=Structure(Lattice(matrix), lower[0] + upper[0], lower[1] + upper[1]),
         bottom=tuple(range(n_bottom)),
-        top=tuple(range(n_bottom, len(species))),
+        top=tuple(range(n_bottom, n_all)),
         bottom_strain=strain_between(wide[0], common),
         top_strain=strain_between(wide[1], common),
         twist_deg=_twist(cells, wide, common),
@@ -105,7 +100,7 @@ def stack_layers(
     )
 
 
-def _plane(layer: Structure) -> NDArray[np.float64]:
+def _plane(layer: Structure) -> Floats:
     """Return the (2, 2) in-plane cell of a layer whose c is along z."""
     matrix = layer.lattice.matrix
     if np.abs(matrix[:2, 2]).max() > 1e-6 or np.abs(matrix[2, :2]).max() > 1e-6:
@@ -113,14 +108,14 @@ def _plane(layer: Structure) -> NDArray[np.float64]:
             f"layer {layer.composition.formula}: a and b must lie in the x-y plane and c along z, "
             f"not {matrix.round(4).tolist()}"
         )
-    cell: NDArray[np.float64] = matrix[:2, :2]
+    cell: Floats = matrix[:2, :2]
     return cell
 
 
 def _whole_matrix(matrix: ArrayLike) -> NDArray[np.int64]:
     """Check a supercell matrix."""
     given = np.asarray(matrix, dtype=float)
-    whole = np.rint(given).astype(np.int64)
+    whole: NDArray[np.int64] = np.rint(given).astype(np.int64)
     if given.shape != (2, 2) or np.abs(given - whole).max() > 1e-9 or np.linalg.det(whole) < 0.5:
         raise InputError(
             f"a supercell matrix is 2x2 of whole numbers with a positive determinant, "
@@ -129,31 +124,28 @@ def _whole_matrix(matrix: ArrayLike) -> NDArray[np.int64]:
     return whole
 
 
-def _common_cell(
-    bottom: NDArray[np.float64], top: NDArray[np.float64], strained: Strained
-) -> NDArray[np.float64]:
+def _common_cell(bottom: Floats, top: Floats, strained: Strained) -> Floats:
     """Return the cell both layers share, a along x."""
-    metrics = {"top": bottom @ bottom.T, "bottom": top @ top.T}
-    metrics["both"] = (metrics["top"] + metrics["bottom"]) / 2
+    kept: dict[str, Floats] = {"top": bottom @ bottom.T, "bottom": top @ top.T}
+    metrics = kept | {"both": (kept["top"] + kept["bottom"]) / 2}
     if strained not in metrics:
         raise InputError(f"strained must be top, bottom or both, not {strained!r}")
-    cell: NDArray[np.float64] = np.linalg.cholesky(metrics[strained])
-    return cell
+    return np.asarray(np.linalg.cholesky(metrics[strained]), dtype=np.float64)
 
 
-def _heights(layer: Structure) -> NDArray[np.float64]:
+def _heights(layer: Structure) -> Floats:
     """Return the height of each atom above the layer's lowest one, in Angstrom."""
     z = layer.frac_coords[:, 2] * layer.lattice.c
-    heights: NDArray[np.float64] = z - z.min()
+    heights: Floats = z - z.min()
     return heights
 
 
 def _repeat(
     layer: Structure,
     matrix: NDArray[np.int64],
-    z: NDArray[np.float64],
+    z: Floats,
     shift: Sequence[float],
-) -> tuple[list[str], list[NDArray[np.float64]]]:
+) -> tuple[list[str], list[Floats]]:
     """Return symbols and fractional coordinates of a layer repeated into the supercell."""
     reach = int(np.abs(matrix).sum())
     steps = np.array([[i, j] for i in range(-reach, reach + 1) for j in range(-reach, reach + 1)])
@@ -170,9 +162,7 @@ def _repeat(
     return species, coords
 
 
-def _twist(
-    cells: list[NDArray[np.float64]], wide: list[NDArray[np.float64]], common: NDArray[np.float64]
-) -> float:
+def _twist(cells: list[Floats], wide: list[Floats], common: Floats) -> float:
     """Return the angle between the a axes of the two layers, up to the lattices' symmetry."""
     turns = [
         rotation_between(own, common) + float(np.degrees(np.arctan2(cell[0, 1], cell[0, 0])))

@@ -1,7 +1,7 @@
 """Which atoms, sets of atoms and positions a symmetry operation carries into each other."""
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import spglib
@@ -33,13 +33,7 @@ def symmetry_operations(structure: Structure, *, symprec: float = 0.01) -> Opera
     >>> len(symmetry_operations(build_crystal("K_bcc", primitive=True))[0])
     48
     """
-    cell = (structure.lattice.matrix, structure.frac_coords, structure.atomic_numbers)
-    found = spglib.get_symmetry(cell, symprec=symprec)
-    if found is None:
-        raise StructureError(
-            f"spglib finds no symmetry in {structure.composition.formula}, not even the identity: "
-            "two atoms may be at the same place"
-        )
+    found = _dataset(structure, symprec)
     return np.asarray(found["rotations"]), np.asarray(found["translations"])
 
 
@@ -66,6 +60,18 @@ def atom_permutations(structure: Structure, *, symprec: float = 0.01) -> NDArray
     return unique
 
 
+def _dataset(structure: Structure, symprec: float) -> Mapping[str, NDArray[Any]]:
+    """Return spglib's operations and equivalent atoms."""
+    cell = (structure.lattice.matrix, structure.frac_coords, structure.atomic_numbers)
+    found: Mapping[str, NDArray[Any]] | None = spglib.get_symmetry(cell, symprec=symprec)
+    if found is None:
+        raise StructureError(
+            f"spglib finds no symmetry in {structure.composition.formula}, not even the identity: "
+            "two atoms may be at the same place"
+        )
+    return found
+
+
 def match_positions(
     structure: Structure, frac_coords: NDArray[np.float64], *, symprec: float
 ) -> NDArray[np.int64]:
@@ -90,8 +96,8 @@ def equivalent_groups(
     >>> equivalent_groups(build_crystal("MoS2_2H"), [2, 3, 4, 5])
     [[2, 3, 4, 5]]
     """
-    permutations = atom_permutations(structure, symprec=symprec)
-    return orbits(atoms, lambda atom: (int(i) for i in permutations[:, atom]))
+    labels = _dataset(structure, symprec)["equivalent_atoms"]
+    return orbits(atoms, lambda atom: (other for other in atoms if labels[other] == labels[atom]))
 
 
 def orbits(items: Iterable[Item], images: Callable[[Item], Iterable[Item]]) -> list[list[Item]]:
