@@ -274,7 +274,8 @@ def _options(
 
 def main() -> None:
     """Run the command line; a foreseen failure is one message and its exit code."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger().handlers[0].setLevel(logging.WARNING)  # FireWorks' loggers are at DEBUG
     try:
         app()
     except HeteroError as error:

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -64,12 +65,14 @@ def build_and_print(name: str, *, size: str, output: Path | None, as_json: bool)
     from ..structures.formats import write_structure
     from ..structures.models import build_model
 
-    is_crystal = name in crystal_names()
-    built = build_crystal(name) if is_crystal else build_model(name, size=checked_profile(size))
-    about = describe(built)
-    print(json.dumps(about.to_dict(), indent=1) if as_json else format_description(about))
+    if name in crystal_names():
+        structure = build_crystal(name)
+        about = describe(structure)
+    else:
+        model = build_model(name, size=checked_profile(size))
+        structure, about = model.structure, describe(model)
+    print(json.dumps(asdict(about), indent=1) if as_json else format_description(about))
     if output is not None:
-        structure = built if is_crystal else built.structure
         print(f"written: {write_structure(structure, output)}", file=sys.stderr)
 
 

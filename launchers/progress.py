@@ -80,7 +80,9 @@ class Progress:
         elif running and now - self._last_line > _HEARTBEAT_S:
             self._last_line = now
             words = "; ".join(_running_words(status) for status in running)
-            self._console.print(f"  {self._summary(statuses)} | {words}", highlight=False)
+            self._console.print(
+                f"  {self._summary(statuses)} | {words}", highlight=False, soft_wrap=True
+            )
 
     def _statuses(self) -> list[JobStatus]:
         return job_statuses(self._launchpad, self._query)
@@ -92,9 +94,13 @@ class Progress:
         self._seen_cost += self._costs.get(status.name, 0.0)
         head = f"[{len(self._said)}/{n_all}] {status.name}"
         if status.state == "FIZZLED":
-            self._console.print(f"{head}  FAILED: {status.reason}", style="red", highlight=False)
+            self._console.print(
+                f"{head}  FAILED: {status.reason}", style="red", highlight=False, soft_wrap=True
+            )
             return
-        self._console.print(f"{head}  {outcome_words(status)}", highlight=False, markup=False)
+        self._console.print(
+            f"{head}  {outcome_words(status)}", highlight=False, markup=False, soft_wrap=True
+        )
 
     def _summary(self, statuses: list[JobStatus]) -> str:
         """Return how far it is and how long it will take."""

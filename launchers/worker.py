@@ -101,6 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     die_with_parent()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    logging.getLogger().handlers[0].setLevel(logging.INFO)  # FireWorks' loggers are at DEBUG
     settings = load_settings(engine=arguments.engine, folder=arguments.folder)
     launchpad = open_launchpad(my_launchpad=settings.my_launchpad, embedded=settings.launchpad)
     return work(launchpad, settings, json.loads(arguments.query))

@@ -76,8 +76,8 @@ class Calculation:
         """Return plain JSON, as it travels in a FireWorks spec."""
         return {
             "label": asdict(self.label),
-            "structure": self.structure.as_dict(),
-            "final": self.final.as_dict() if self.final is not None else None,
+            "structure": _pack(self.structure),
+            "final": _pack(self.final) if self.final is not None else None,
             "nelect": self.nelect,
             "incar": json.loads(json.dumps(dict(self.incar), default=_plain)),
             "kpoints": json.loads(json.dumps(dict(self.kpoints), default=_plain)),
@@ -97,14 +97,19 @@ class Calculation:
         """Return the calculation that ``to_dict`` wrote; its key comes along unchanged."""
         values = {k: v for k, v in data.items() if k != "key"}
         values["label"] = Label(**values["label"])
-        values["structure"] = Structure.from_dict(values["structure"])
-        if values["final"] is not None:
-            values["final"] = Structure.from_dict(values["final"])
+        for name in ("structure", "final"):
+            if values[name] is not None:
+                values[name] = Structure.from_dict(json.loads(values[name]))
         for name in ("potcar_symbols", "changes", "warnings"):
             values[name] = tuple(values[name])
         calculation = cls(**values)
         calculation.__dict__["key"] = data["key"]
         return calculation
+
+
+def _pack(structure: Structure) -> str:
+    """Return the structure as text; FireWorks would turn a dictionary into an object again."""
+    return json.dumps(structure.as_dict(), default=_plain)
 
 
 def _plain(value: Any) -> Any:
