@@ -99,6 +99,7 @@ class Pool:
         folder.mkdir(parents=True, exist_ok=True)
         command = [
             sys.executable,
+            "-P",
             "-m",
             "heterofire.launchers.worker",
             "--folder",

@@ -71,8 +71,11 @@ def load_settings(*, engine: str | None = None, folder: Path | None = None) -> S
 
 
 def engine_command(name: str) -> tuple[str, ...]:
-    """Return the command that runs an embedded engine with this very Python."""
-    return (sys.executable, "-m", "heterofire.launchers.cli", "engine", name)
+    """Return the command that runs an embedded engine with this very Python.
+
+    With -P, so that nothing in a run folder is imported.
+    """
+    return (sys.executable, "-P", "-m", "heterofire.launchers.cli", "engine", name)
 
 
 def _command(engine: str, configured: str | None) -> tuple[str, ...]:
