@@ -7,7 +7,7 @@ import pandas as pd
 
 from .published import Paper, PublishedValue, Selector, papers
 from .records import Property
-from .tables import table
+from .tables import SEPARATOR, table
 
 COLUMNS = (
     *("figure", "quantity", "system", "published", "unit", "computed", "difference"),
@@ -53,7 +53,7 @@ def _rows(paper: Paper, value: PublishedValue, frame: pd.DataFrame) -> Iterator[
         "system": value.system,
         "published": value.value,
         "unit": value.unit,
-        "doubts": "; ".join((*value.doubts, *paper.doubts)),
+        "doubts": SEPARATOR.join((*value.doubts, *paper.doubts)),
     }
     found = _select(value.computed, frame)
     if found.empty:

@@ -40,6 +40,7 @@ class Paper(_Part):
     """The printed values of one paper."""
 
     citation: str
+    studies: tuple[str, ...]  # those that rebuild it
     doubts: tuple[str, ...]  # those that touch every value
     values: tuple[PublishedValue, ...]
 
@@ -55,3 +56,19 @@ def papers() -> dict[str, Paper]:
     """
     text = (resources.files(__package__) / "published.yaml").read_text(encoding="utf-8")
     return {doi: Paper.model_validate(entry) for doi, entry in yaml.safe_load(text).items()}
+
+
+def printed_values(study: str, figure: str) -> tuple[PublishedValue, ...]:
+    """Return the printed numbers of one figure of the paper that a study rebuilds.
+
+    Examples
+    --------
+    >>> [item.value for item in printed_values("potassium-anode", "Fig. 5c")]
+    [0.78, 3.19]
+    """
+    return tuple(
+        item
+        for paper in papers().values()
+        for item in paper.values
+        if study in paper.studies and item.figure == figure and isinstance(item.value, float)
+    )

@@ -13,6 +13,7 @@ COLUMNS = (
     *("study", "profile", "engine", "method", "model", "quantity", "label", "reference"),
     *("value", "unit", "energy_kind", "status", "notes", "keys"),
 )
+SEPARATOR = " | "  # between notes or doubts, which may hold any other sign
 _SHARED = ("study", "profile", "engine", "method")  # said once where all rows agree
 _HIDDEN = {"keys"}
 _LATEX = {
@@ -29,7 +30,7 @@ def table(properties: Iterable[Property]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``value`` is NaN where it is missing; ``notes`` and ``keys`` are joined by "; ".
+        ``value`` is NaN where it is missing; ``notes`` are joined by " | ".
 
     Examples
     --------
@@ -38,7 +39,7 @@ def table(properties: Iterable[Property]) -> pd.DataFrame:
     """
     rows = [
         {name: getattr(item, name) for name in COLUMNS}
-        | {"notes": "; ".join(item.notes), "keys": "; ".join(item.keys)}
+        | {"notes": SEPARATOR.join(item.notes), "keys": " ".join(item.keys)}
         for item in properties
     ]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
@@ -89,7 +90,9 @@ def _footnotes(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     numbers: dict[str, int] = {}
     marks = []
     for row in frame[columns].itertuples(index=False):
-        parts = [part for cell in row if isinstance(cell, str) for part in cell.split("; ") if part]
+        parts = [
+            part for cell in row if isinstance(cell, str) for part in cell.split(SEPARATOR) if part
+        ]
         marks.append("".join(f"[{numbers.setdefault(part, len(numbers) + 1)}]" for part in parts))
     shown = frame.drop(columns=columns)
     if numbers:
@@ -100,7 +103,10 @@ def _footnotes(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 def _aligned(frame: pd.DataFrame) -> list[str]:
     """Return head and rows in columns; numbers to the right."""
     cells = [[str(name) for name in frame.columns]]
-    cells += [[_text(value) for value in row] for row in frame.itertuples(index=False)]
+    cells += [
+        [_printed(value) if name == "published" else _text(value) for name, value in row.items()]
+        for row in frame.to_dict(orient="records")
+    ]
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
     right = [pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]
     return [
@@ -116,6 +122,11 @@ def _text(value: object) -> str:
     if _is_missing(value):
         return "-"
     return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _printed(value: object) -> str:
+    """Return a published value with the digits it was printed with."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _is_missing(value: object) -> bool:

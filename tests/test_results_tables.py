@@ -33,7 +33,7 @@ def test_the_table_has_a_row_per_property_and_all_columns():
     assert tuple(frame.columns) == COLUMNS
     assert frame["value"][0] == -1.23456789
     assert np.isnan(frame["value"][1])
-    assert frame["keys"][0] == "k1; k2"
+    assert frame["keys"][0] == "k1 k2"
 
 
 def test_text_says_engine_and_method_once_and_numbers_the_notes():
@@ -56,7 +56,7 @@ def test_csv_and_json_read_back_to_the_same_numbers():
     assert [row["value"] for row in rows] == ["-1.23456789", ""]
     entries = json.loads(format_table(frame, "json"))
     assert [entry["value"] for entry in entries] == [-1.23456789, None]
-    assert entries[0]["notes"] == "coarse; 50 % & more_"
+    assert entries[0]["notes"] == "coarse | 50 % & more_"
 
 
 def test_latex_escapes_what_latex_would_read():

@@ -1,0 +1,250 @@
+"""The figures of a study, redrawn from the store alone: PNG, SVG, PDF and their numbers as CSV."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..structures.errors import InputError, RunError
+from ..structures.files import write_atomic
+from .figure_data import dos_frame, profile_frame, value_frame
+from .plots import plot_binding, plot_dos, plot_profile, plot_reactions, pretty, styles
+from .published import printed_values
+from .records import Property
+from .store import ResultStore
+from .tables import to_csv
+
+WIDTH = 3.5  # inches: one column of a journal
+_STYLE = {
+    "font.size": 7,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["Arial", "Helvetica", "Liberation Sans", "DejaVu Sans"],
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "legend.frameon": False,
+    "legend.fontsize": 6.5,
+    "legend.title_fontsize": 6.5,
+    "hatch.linewidth": 0.6,
+    "mathtext.default": "regular",
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "heterofire",  # otherwise the ids inside change from run to run
+    "pdf.fonttype": 42,
+}
+_METADATA: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": "heterofire"},
+    "pdf": {"CreationDate": None, "Creator": "heterofire", "Producer": None},
+}
+_SAID = ["keys", "study", "profile", "engine", "method"]  # written into the CSV for all rows
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What a figure may draw on."""
+
+    store: ResultStore
+    properties: list[Property]
+    study: str
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """A figure, the numbers in it, and what its caption has to add."""
+
+    figure: Figure
+    frame: pd.DataFrame
+    remarks: tuple[str, ...] = ()
+
+
+def draw_figure(
+    store: ResultStore, name: str, *, study: str, profile: str, engine: str, folder: Path
+) -> list[Path]:
+    """Draw a figure of the paper from stored numbers and write it, with the numbers beside it.
+
+    Parameters
+    ----------
+    store
+        The only source of numbers.
+    name
+        "5a" (DOS), "5b" (binding energies), "5c" (barriers) or "5d" (reaction energies).
+    study, profile, engine
+        Whose numbers; engines and methods are never mixed in one figure.
+    folder
+        Where ``<name>.png``, ``.svg``, ``.pdf`` and ``.csv`` are written; same bytes from the
+        same numbers and the same Matplotlib.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files written.
+
+    Raises
+    ------
+    InputError
+        There is no such figure.
+    RunError
+        The store has nothing to draw for it, or numbers of more than one method.
+    """
+    if name not in FIGURES:
+        raise InputError(f"no figure {name!r}: choose of {', '.join(FIGURES)}")
+    properties = store.properties(study=study, profile=profile, engine=engine)
+    where = f"figure {name} of {study}, profile {profile}, engine {engine}"
+    with mpl.rc_context(_STYLE):
+        drawing = FIGURES[name](_Source(store, properties, study))
+        if drawing is None:
+            raise RunError(f"{where}: no number for it is in {store.name} yet; finish the study.")
+        method = _method(properties, where)
+        lines = [f"engine {engine}, method {method}, profile {profile}", *drawing.remarks]
+        drawing.figure.supxlabel("\n".join(lines), fontsize=5.5, color="0.35")
+        contents: dict[str, str | bytes] = {**_rendered(drawing.figure)}
+    about = {"study": study, "profile": profile, "engine": engine, "method": method}
+    contents["csv"] = to_csv(drawing.frame.assign(**about))
+    return [write_atomic(folder / f"{name}.{kind}", data) for kind, data in contents.items()]
+
+
+def _method(properties: list[Property], where: str) -> str:
+    methods = sorted({item.method for item in properties if item.value is not None})
+    if len(methods) > 1:
+        raise RunError(
+            f"{where}: the numbers come from {' and '.join(methods)}, which are never mixed. "
+            "Derive them anew with one method."
+        )
+    return methods[0]
+
+
+def _rendered(figure: Figure) -> dict[str, bytes]:
+    """Return the figure in every format."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # the layout is settled: once is enough for all formats
+    contents = {}
+    for kind, metadata in _METADATA.items():
+        stream = io.BytesIO()
+        figure.savefig(stream, format=kind, dpi=300, metadata=metadata)
+        contents[kind] = stream.getvalue()
+    return contents
+
+
+def _draw_dos(source: _Source) -> _Drawing | None:
+    keys = {
+        item.model: item.keys[0]
+        for item in source.properties
+        if item.quantity == "DOS at E_F" and item.value is not None
+    }
+    frame = dos_frame({model: source.store.get_run(key) for model, key in keys.items()})
+    if frame.empty:
+        return None
+    figure, axes = _figure(len(keys), 0.6 + 1.45 * len(keys))
+    for ax, (model, part) in zip(axes, frame.groupby("model", sort=False), strict=True):
+        plot_dos(part, ax)
+        _title(ax, str(model))
+        ax.label_outer()
+    _legend(figure, axes)
+    projection = {source.store.get_run(key).dos.projection for key in keys.values()}  # type: ignore[union-attr]
+    return _Drawing(figure, frame, (f"partial DOS: {', '.join(sorted(projection))}",))
+
+
+def _draw_binding(source: _Source) -> _Drawing | None:
+    frame = value_frame(source.properties, "binding energy")
+    if frame.empty:
+        return None
+    reference = "K atom" if (frame["reference"] == "K atom").any() else frame["reference"].iloc[0]
+    printed = [
+        item
+        for item in printed_values(source.study, "Fig. 5b")
+        if reference == "K atom" and not item.computed.minus_model
+    ]
+    figure, axes = _figure(1, 1.05 + 0.26 * (frame["label"].nunique() + bool(printed)))
+    plot_binding(frame, axes[0], reference=reference, printed=printed)
+    _legend(figure, axes)
+    remarks = _poor(frame[frame["reference"] == reference], "crossed")
+    if printed:
+        remarks = (*remarks, "open symbols: published, site and reference not stated")
+    return _Drawing(figure, frame.drop(columns=_SAID), remarks)
+
+
+def _draw_profiles(source: _Source) -> _Drawing | None:
+    frame = profile_frame(source.properties)
+    if frame.empty:
+        return None
+    n_hops = frame["label"].nunique()
+    figure, axes = _figure(n_hops, 0.7 + 1.25 * n_hops)
+    colours = styles(frame["model"])
+    for ax, (hop, part) in zip(axes, frame.groupby("label", sort=False), strict=True):
+        plot_profile(part, ax, colours=colours)
+        _title(ax, str(hop))
+        ax.set_xlabel(ax.get_xlabel() if ax is axes[-1] else "")
+    _legend(figure, axes)
+    remarks = _poor(frame, "open symbols")
+    if printed := printed_values(source.study, "Fig. 5c"):
+        values = ", ".join(f"{item.value:g} eV ({pretty(item.system)})" for item in printed)
+        remarks = (*remarks, f"published: {values}, path not stated")
+    return _Drawing(figure, frame, remarks)
+
+
+def _draw_reactions(source: _Source) -> _Drawing | None:
+    frame = value_frame(source.properties, "reaction energy")
+    if frame.empty:
+        return None
+    printed = {
+        label: float(item.value)
+        for item in printed_values(source.study, "Fig. 5d")
+        for label in item.computed.labels
+    }
+    figure, axes = _figure(1, 1.05 + 0.36 * frame["label"].nunique())
+    plot_reactions(frame, axes[0], printed=printed)
+    _legend(figure, axes)
+    remarks = _poor(frame, "hatched")
+    if printed:
+        remarks = (*remarks, "published: formula unit not stated")
+    return _Drawing(figure, frame.drop(columns=_SAID), remarks)
+
+
+def _figure(n_rows: int, height: float) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    axes = list(figure.subplots(n_rows, 1, squeeze=False)[:, 0])
+    return figure, axes
+
+
+def _title(ax: Axes, name: str) -> None:
+    ax.set_title(pretty(name), loc="left", fontsize=7, fontweight="bold", pad=3)
+
+
+def _legend(figure: Figure, axes: list[Axes]) -> None:
+    """Put one legend for all axes above them, what was published last."""
+    entries = {
+        label: handle
+        for ax in axes
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
+    }
+    names = sorted(entries, key=lambda name: name == "published")
+    figure.align_ylabels(axes)
+    figure.legend(
+        [entries[name] for name in names],
+        names,
+        loc="outside upper center",
+        ncols=6,
+        handlelength=1.2,
+        columnspacing=1.0,
+    )
+
+
+def _poor(frame: pd.DataFrame, how: str) -> tuple[str, ...]:
+    """Return the remark that explains how unconverged values are drawn, if there are any."""
+    return () if (frame["status"] == "ok").all() else (f"{how}: not converged",)
+
+
+FIGURES: dict[str, Callable[[_Source], _Drawing | None]] = {
+    "5a": _draw_dos,
+    "5b": _draw_binding,
+    "5c": _draw_profiles,
+    "5d": _draw_reactions,
+}
