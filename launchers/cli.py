@@ -221,29 +221,19 @@ _PASS_ON: dict[str, Any] = {
 }
 
 
-@app.command(
-    context_settings=_PASS_ON, add_help_option=False, epilog="Example: heterofire lpad get_fws"
-)
+@app.command(epilog="Example: heterofire lpad get_fws", **_PASS_ON)
 def lpad(context: typer.Context) -> None:
     """FireWorks' own lpad, on this project's LaunchPad."""
     _fireworks("lpad", context.args)
 
 
-@app.command(
-    context_settings=_PASS_ON,
-    add_help_option=False,
-    epilog="Example: heterofire rlaunch singleshot",
-)
+@app.command(epilog="Example: heterofire rlaunch singleshot", **_PASS_ON)
 def rlaunch(context: typer.Context) -> None:
     """FireWorks' own rlaunch, on this project's LaunchPad."""
     _fireworks("rlaunch", context.args)
 
 
-@app.command(
-    context_settings=_PASS_ON,
-    add_help_option=False,
-    epilog="Example: heterofire qlaunch -r rapidfire",
-)
+@app.command(epilog="Example: heterofire qlaunch -r rapidfire", **_PASS_ON)
 def qlaunch(context: typer.Context) -> None:
     """FireWorks' own qlaunch, on this project's LaunchPad."""
     _fireworks("qlaunch", context.args)

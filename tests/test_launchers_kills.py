@@ -116,9 +116,7 @@ def stored_names(folder: Path) -> set[str]:
 
 
 def check_everything_is_there_once(folder: Path) -> None:
-    plan = plan_study(
-        load_study(folder / "small.yaml"), "quick", engine="xtb", method="GFN1-xTB"
-    )
+    plan = plan_study(load_study(folder / "small.yaml"), "quick", engine="xtb", method="GFN1-xTB")
     with ResultStore.open(folder / "results.db") as store:
         assert all(store.has(calculation.key) for calculation in plan.calculations)
         assert store.check() == []

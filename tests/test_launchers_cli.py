@@ -1,0 +1,169 @@
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from heterofire.launchers.cli import app
+
+README = Path(__file__).parents[1] / "README.md"
+COMMANDS = sorted(c.name or c.callback.__name__ for c in app.registered_commands)
+MOLECULES = """\
+study: molecules
+title: Nothing that takes long
+hosts: []
+phases:
+  K atom: {atom: K}
+  K: {crystal: K_bcc, supercell: [2, 2, 2]}
+  S: {molecule: S8}
+  K2S: {crystal: K2S}
+reactions: [{name: K + S, reactants: [K2S], products: [K, S]}]
+per: {elements: [S], atoms: 1, unit_name: K2S}
+"""
+
+
+def heterofire(folder, *arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "heterofire.launchers.cli", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "molecules.yaml").write_text(MOLECULES)
+    # Folders of data that are called like the packages are in nobody's way.
+    for name in ("structures", "workflows"):
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text("raise RuntimeError('data, not code')")
+    first = heterofire(folder, "run", "molecules.yaml")
+    assert first.returncode == 0, first.stderr
+    return folder, first
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_in_the_readme_and_ends_its_help_with_an_example(command):
+    assert f"heterofire {command}" in README.read_text()
+    if command in ("lpad", "rlaunch", "qlaunch"):
+        return  # their help is FireWorks' own
+    shown = CliRunner().invoke(app, [command, "--help"])
+    assert shown.exit_code == 0
+    assert "Example: " in shown.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["build", "MoS3"], 2, "no model named 'MoS3'"),
+        (["build", "MoS2@NC", "-o", "model.pdb"], 2, "model.pdb"),
+        (["plan", "potasium-anode"], 2, "unknown study 'potasium-anode'"),
+        (["plan", "potassium-anode", "--profile", "fast"], 2, "unknown profile 'fast'"),
+        (["plan", "potassium-anode", "--engine", "castep"], 2, "unknown engine 'castep'"),
+        (["table", "potassium-anode"], 2, "no results of potassium-anode.*run: heterofire run"),
+        (["figure", "potassium-anode", "7z"], 2, "no figure 7z; it has 5a"),
+        (["engine", "xtb"], 2, "cannot read INCAR"),
+        (["nonsense"], 2, "nonsense"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_bad_input_is_one_clear_error(tmp_path, arguments, code, message):
+    done = heterofire(tmp_path, *arguments)
+    assert done.returncode == code, done.stderr
+    assert re.search(message, done.stderr, re.DOTALL), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_first_run_ends_with_tables(finished):
+    _, first = finished
+    assert "reaction energy" in first.stdout
+    assert "GFN1-xTB" in first.stdout
+
+
+def test_a_second_run_starts_nothing_and_says_the_same(finished):
+    folder, first = finished
+    before = {p: p.stat().st_mtime_ns for p in (folder / "runs").rglob("OUTCAR")}
+    second = heterofire(folder, "run", "molecules.yaml")
+    assert second.returncode == 0, second.stderr
+    assert "4 calculations, 4 stored already" in second.stderr
+    assert {p: p.stat().st_mtime_ns for p in (folder / "runs").rglob("OUTCAR")} == before
+    assert second.stdout == first.stdout
+
+
+def test_status_and_plan_and_table_speak_json(finished):
+    folder, _ = finished
+    states = json.loads(heterofire(folder, "status", "--json").stdout)
+    assert {status["state"] for status in states} == {"COMPLETED"}
+    rows = json.loads(heterofire(folder, "plan", "molecules.yaml", "--json").stdout)
+    assert [row["done"] for row in rows] == [True] * 4
+    numbers = json.loads(heterofire(folder, "table", "molecules.yaml", "--json").stdout)
+    assert numbers
+
+
+def test_fireworks_own_commands_see_the_projects_launchpad(finished):
+    folder, _ = finished
+    shown = heterofire(folder, "lpad", "get_fws", "-d", "count")
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.strip().splitlines()[-1] == "5"
+
+
+def test_a_dry_run_changes_nothing(tmp_path):
+    (tmp_path / "molecules.yaml").write_text(MOLECULES)
+    done = heterofire(tmp_path, "run", "molecules.yaml", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "4 of 4 calculations would be queued" in done.stdout
+    assert not (tmp_path / "runs").exists()
+
+
+def test_inputs_are_written_without_a_queue(tmp_path):
+    (tmp_path / "molecules.yaml").write_text(MOLECULES)
+    done = heterofire(tmp_path, "inputs", "molecules.yaml", "-o", "here")
+    assert done.returncode == 0, done.stderr
+    folders = sorted((tmp_path / "here").iterdir())
+    assert len(folders) == 4
+    for folder in folders:
+        names = {path.name for path in folder.iterdir()}
+        assert names == {"INCAR", "KPOINTS", "POSCAR", "POTCAR.spec", "heterofire.json"}
+
+
+def test_a_corrupt_store_or_launchpad_is_refused_and_kept(tmp_path):
+    (tmp_path / "molecules.yaml").write_text(MOLECULES)
+    for name in ("results.db", "launchpad.db"):
+        damaged = tmp_path / name
+        damaged.write_bytes(b"this is not what you think it is" * 200)
+        done = heterofire(tmp_path, "run", "molecules.yaml")
+        assert done.returncode == 1, done.stderr
+        assert name in done.stderr
+        assert "Traceback" not in done.stderr
+        assert damaged.read_bytes().startswith(b"this is not")
+        damaged.unlink()
+
+
+def test_an_engine_that_dies_is_reported_and_the_exit_code_is_1(tmp_path):
+    (tmp_path / "molecules.yaml").write_text(MOLECULES)
+    dying = tmp_path / "vasp_that_dies"
+    dying.write_text("#!/bin/sh\necho 'no licence' >&2\nexit 3\n")
+    dying.chmod(0o755)
+    (tmp_path / "my_fworker.yaml").write_text(f"name: here\nenv: {{vasp_cmd: {dying}}}\n")
+    done = heterofire(tmp_path, "run", "molecules.yaml")
+    assert done.returncode == 1, done.stderr
+    assert "no licence" in done.stderr
+    assert "4 calculations of molecules are missing" in done.stderr
+
+
+def test_the_command_line_starts_without_the_heavy_libraries(tmp_path):
+    heavy = "{'numpy', 'pandas', 'pymatgen', 'ase', 'fireworks', 'matplotlib', 'pydantic', 'scipy'}"
+    code = f"import sys, heterofire.launchers.cli; print({heavy} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "set()"
