@@ -139,7 +139,8 @@ def _draw_dos(source: _Source) -> _Drawing | None:
         for item in source.properties
         if item.quantity == "DOS at E_F" and item.value is not None
     }
-    frame = dos_frame({model: source.store.get_run(key) for model, key in keys.items()})
+    runs = {model: source.store.get_run(key) for model, key in keys.items()}
+    frame = dos_frame(runs)
     if frame.empty:
         return None
     figure, axes = _figure(len(keys), 0.6 + 1.45 * len(keys))
@@ -148,8 +149,8 @@ def _draw_dos(source: _Source) -> _Drawing | None:
         _title(ax, str(model))
         ax.label_outer()
     _legend(figure, axes)
-    projection = {source.store.get_run(key).dos.projection for key in keys.values()}  # type: ignore[union-attr]
-    return _Drawing(figure, frame, (f"partial DOS: {', '.join(sorted(projection))}",))
+    projections = sorted({run.dos.projection for run in runs.values() if run.dos is not None})
+    return _Drawing(figure, frame, (f"partial DOS: {', '.join(projections)}",))
 
 
 def _draw_binding(source: _Source) -> _Drawing | None:

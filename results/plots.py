@@ -38,9 +38,9 @@ def pretty(name: str) -> str:
     Examples
     --------
     >>> pretty("KMo(1-x)S2"), pretty("gallery-1")
-    ('KMo$_{1-x}$S$_{2}$', 'gallery-1')
+    ('KMo$_{1{-}x}$S$_{2}$', 'gallery-1')
     """
-    vacancy = re.sub(r"\((1-x)\)", r"$_{\1}$", name)
+    vacancy = name.replace("(1-x)", "$_{1{-}x}$")
     return re.sub(r"(?<=[A-Za-z])(\d+)", r"$_{\1}$", vacancy)
 
 
@@ -99,7 +99,8 @@ def plot_binding(
         y = [rows.index(label) + shift for label in part["label"]]
         ax.plot(part["value"], y, marker, color=colour, ms=4.5, label=pretty(str(model)))
         poor = (part["status"] != "ok").to_numpy()
-        ax.plot(part["value"][poor], np.array(y)[poor], "x", color="white", ms=3)
+        if poor.any():
+            ax.plot(part["value"][poor], np.array(y)[poor], "x", color="white", ms=3)
     for item in printed:
         if item.system in colours:
             colour, marker = colours[item.system]
