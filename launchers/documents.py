@@ -46,6 +46,8 @@ def key_of(value: object) -> Key | None:
         return bytes(value.binary)
     if isinstance(value, float) and math.isnan(value):
         return None
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return None  # BSON and SQLite hold 64 bits
     return value if isinstance(value, str | int | float) else None
 
 

@@ -96,6 +96,8 @@ class SqliteFile:
 
     def vacuum(self) -> None:
         """Give the room of removed rows back to the disk."""
+        with self.reading():
+            pass  # makes sure that the connection is this process's own
         with self._lock, self._explained():
             self._connection.execute("VACUUM")
 
@@ -112,6 +114,7 @@ class SqliteFile:
             with tempfile.TemporaryDirectory(dir=folder, prefix=f".{self.path.name}.") as scratch:
                 fresh = Path(scratch) / "new"
                 with self._explained(), closing(sqlite3.connect(fresh)) as connection:
+                    self._choose_journal(connection)
                     connection.executescript(
                         f"BEGIN; {self._schema};"
                         f"PRAGMA application_id = {self._application_id};"
@@ -138,11 +141,13 @@ class SqliteFile:
                 check_same_thread=False,
             )
             self._identify()
-            journal, flush = (
-                ("WAL", "NORMAL") if is_local(self.path.parent) else ("PERSIST", "FULL")
-            )
-            for pragma in (f"journal_mode = {journal}", f"synchronous = {flush}"):
-                self._connection.execute(f"PRAGMA {pragma}")
+            self._choose_journal(self._connection)
+
+    def _choose_journal(self, connection: sqlite3.Connection) -> None:
+        """Set how changes are made safe; the mode goes into the file, so this is mostly a look."""
+        journal, flush = ("WAL", "NORMAL") if is_local(self.path.parent) else ("PERSIST", "FULL")
+        connection.execute(f"PRAGMA journal_mode = {journal}")
+        connection.execute(f"PRAGMA synchronous = {flush}")
 
     def _identify(self) -> None:
         """Refuse a file that is not ours, is damaged, or that a newer program has written."""
@@ -169,12 +174,12 @@ class SqliteFile:
             self._orphans.append(self._connection)
             self._open()
         with self._lock:
-            if self._depth == 0:
-                self._failure = None
-                with self._explained():
-                    self._connection.execute(begin)
             self._depth += 1
             try:
+                if self._depth == 1:
+                    self._failure = None
+                    with self._explained():
+                        self._connection.execute(begin)
                 yield
             except BaseException as error:
                 self._end(commit=keep_on_error and isinstance(error, Exception))

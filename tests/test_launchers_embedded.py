@@ -25,11 +25,14 @@ from heterofire.structures.errors import StoreError
 SCALARS = st.one_of(st.integers(0, 3), st.sampled_from([1.0, 2.5, True, None, "READY", "RUNNING"]))
 VALUES = st.one_of(SCALARS, st.lists(SCALARS, max_size=3))
 FIELDS = ("fw_id", "state", "nodes", "launches", "name", "other")
+PRIORITIES = st.one_of(st.integers(-2, 2), st.sampled_from([None, 1.5, True, "high", [1, 2], []]))
+STATES = st.one_of(st.just("READY"), VALUES)  # READY is what the queue asks for
 DOCUMENTS = st.fixed_dictionaries(
     {},
     optional={
         **dict.fromkeys(FIELDS, VALUES),
-        "spec": st.fixed_dictionaries({}, optional={"_priority": VALUES}),
+        "state": STATES,
+        "spec": st.fixed_dictionaries({}, optional={"_priority": PRIORITIES}),
     },
 )
 CONDITIONS = st.one_of(
@@ -45,17 +48,20 @@ CONDITIONS = st.one_of(
 SIMPLE = st.dictionaries(st.sampled_from(FIELDS), CONDITIONS, max_size=2)
 FILTERS = st.one_of(
     SIMPLE,
+    st.builds(lambda a: {**a, "state": "READY"}, SIMPLE),
+    st.just({"state": "READY"}),
     st.builds(lambda a, b: {"$or": [a, b]}, SIMPLE, SIMPLE),
     st.builds(lambda a, b, c: {"$and": [a, b], **c}, SIMPLE, SIMPLE, SIMPLE),
 )
 UPDATES = st.one_of(
-    st.builds(lambda f, v: {"$set": {f: v}}, st.sampled_from([*FIELDS, "spec._priority"]), VALUES),
+    st.builds(lambda f, v: {"$set": {f: v}}, st.sampled_from([*FIELDS, "spec._priority"]), STATES),
     st.builds(lambda f: {"$unset": {f: ""}}, st.sampled_from(FIELDS)),
     st.builds(lambda v: {"$inc": {"counter": v}}, st.integers(-2, 2)),
 )
 SORTS = st.sampled_from(
     [
         None,
+        [("spec._priority", -1)],
         [("spec._priority", -1)],
         [("spec._priority", -1), ("counter", 1)],
         [("spec._priority", 1)],

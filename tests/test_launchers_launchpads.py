@@ -88,7 +88,7 @@ def test_workers_killed_at_random_lose_nothing_that_was_finished(launchpad, tmp_
         first = Firework(noting(log, 0.02), name=f"first {i}")
         second = Firework(noting(log, 0.02), name=f"second {i}", parents=[first])
         launchpad.add_wf(Workflow([first, second]))
-    rng = random.Random(2)  # noqa: S311
+    rng = random.Random(2)
     path = Path(launchpad.host)
     workers = [FORK.Process(target=work, args=(path,)) for _ in range(3)]
     for worker in workers:
@@ -123,10 +123,10 @@ def test_workers_killed_at_random_lose_nothing_that_was_finished(launchpad, tmp_
     assert set(Counter(doc["fw_id"] for doc in launches).values()) == {1}
 
 
-def test_only_the_fireworks_of_dead_workers_are_run_again(launchpad, tmp_path):
+def test_only_the_fireworks_of_dead_workers_are_run_again(launchpad):
     path = Path(launchpad.host)
     for name in ("killed", "alive"):
-        launchpad.add_wf(Firework(noting(tmp_path / "log", 30), name=name))
+        launchpad.add_wf(Firework(PyTask(func="time.sleep", args=[60]), name=name))
     workers = [FORK.Process(target=work, args=(path,)) for _ in range(2)]
     for worker in workers:
         worker.start()
@@ -142,7 +142,6 @@ def test_only_the_fireworks_of_dead_workers_are_run_again(launchpad, tmp_path):
     workers[1].kill()
     workers[1].join()
     assert len(rerun_lost(launchpad)) == 1
-    subprocess.run(["pkill", "-P", str(os.getpid()), "sleep"], check=False)
 
 
 def test_a_claim_ends_with_its_process_even_when_a_child_lives_on(tmp_path):
