@@ -15,7 +15,7 @@ BOND = 130.0  # eV Angstrom: 45 eV/Angstrom^2 at the 1.42 Angstrom of graphene
 FADE = 6.0  # per unit of r / (sum of covalent radii)
 ACROSS = 0.12  # stiffness across a bond (bending) as a part of that along it
 REACH = 6.0  # Angstrom
-SOFTEST = 0.6  # eV/Angstrom^2, smallest curvature a model may have
+SOFTEST = 0.1  # eV/Angstrom^2, smallest curvature of the model: layers slide easily
 
 
 def model_hessian(poscar: Poscar, positions: FloatArray) -> FloatArray:

@@ -1,11 +1,24 @@
 """Quasi-Newton search for a minimum in the free directions."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from .potentials import FloatArray
 
-MAX_MOVE = 0.35  # Angstrom, largest free component of a step
-SOFTEST = 0.3  # eV/Angstrom^2, curvatures below are taken as this
+LONGEST = 0.35  # Angstrom, largest component of any step
+SHORTEST = 0.02  # Angstrom, the trust radius never falls below
+SOFTEST = 0.05  # eV/Angstrom^2, curvatures below are taken as this
+UPHILL = 2e-3  # eV; a step that raises the energy by more is taken back
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Point:
+    """Where the search was."""
+
+    x: FloatArray
+    force: FloatArray
+    energy: float
 
 
 class QuasiNewton:
@@ -15,43 +28,92 @@ class QuasiNewton:
     ----------
     hessian
         (n, n), eV/Angstrom^2.
-    max_move
-        Largest component of a step, Angstrom.
     """
 
-    def __init__(self, hessian: FloatArray, max_move: float = MAX_MOVE) -> None:
-        self.hessian = hessian.copy()
-        self.max_move = max_move
-        self._last: tuple[FloatArray, FloatArray] | None = None
-
-    def learn(self, x: FloatArray, force: FloatArray) -> None:
-        """Update the Hessian with the force (n,) at x (n,)."""
-        if self._last is not None:
-            s, y = x - self._last[0], self._last[1] - force
-            self.hessian = bfgs_update(self.hessian, s, y)
-        self._last = (x.copy(), force.copy())
+    def __init__(self, hessian: FloatArray) -> None:
+        self._hessian = hessian.copy()
+        self._radius = LONGEST
+        self._base: _Point | None = None  # the last point that was kept
+        self._foreseen = 0.0  # energy change that the model expected of the last step, eV
 
     def next_move(self, x: FloatArray, force: FloatArray, energy: float) -> FloatArray:
-        """Return the next displacement (n,) after seeing force and energy at x."""
-        self.learn(x, force)
-        return self.step(force)
+        """Return the displacement (n,) to the next point.
 
-    def step(self, force: FloatArray) -> FloatArray:
-        """Return the displacement (n,) for a force (n,)."""
-        values, vectors = np.linalg.eigh(self.hessian)
-        values = np.maximum(np.abs(values), SOFTEST)
-        move: FloatArray = vectors @ ((vectors.T @ force) / values)
-        return limited(move, self.max_move)
+        Parameters
+        ----------
+        x
+            Where the search is, (n,), Angstrom.
+        force
+            There, (n,), eV/Angstrom.
+        energy
+            There, eV.
+        """
+        here = _Point(x=x.copy(), force=force.copy(), energy=energy)
+        base = self._base
+        if base is not None:
+            self._hessian = bfgs_update(self._hessian, x - base.x, base.force - force)
+            self._adapt(base, here)
+        if base is None or energy < base.energy + UPHILL:
+            self._base = base = here
+        step = quasi_newton_step(self._hessian, base.force, self._radius)
+        self._foreseen = float(-base.force @ step + step @ self._hessian @ step / 2)
+        return base.x + step - x
+
+    def _adapt(self, base: _Point, here: _Point) -> None:
+        """Set the trust radius by how well the model foresaw the energy."""
+        size = float(np.abs(here.x - base.x).max())
+        change = here.energy - base.energy
+        if change > UPHILL:
+            self._radius = max(SHORTEST, size / 3)
+        elif self._foreseen < 0 and change / self._foreseen < 0.25:
+            self._radius = max(SHORTEST, size / 2)
+        elif size > 0.9 * self._radius:
+            self._radius = min(LONGEST, 2 * self._radius)
+
+
+def quasi_newton_step(hessian: FloatArray, force: FloatArray, longest: float) -> FloatArray:
+    """Return the step (n,) downhill whose largest component is at most `longest`.
+
+    Long steps are shortened by stiffening all directions alike, which turns them towards
+    the force, instead of scaling them.
+
+    Examples
+    --------
+    >>> quasi_newton_step(np.diag([2.0, 8.0]), np.array([1.0, 1.0]), 9.0).tolist()
+    [0.5, 0.125]
+    """
+    values, vectors = np.linalg.eigh(hessian)
+    values = np.maximum(np.abs(values), SOFTEST)
+    along = vectors.T @ force
+
+    def step(stiffening: float) -> FloatArray:
+        result: FloatArray = vectors @ (along / (values + stiffening))
+        return result
+
+    low, high = 0.0, float(np.abs(along).max(initial=0.0)) * np.sqrt(len(force)) / longest
+    if np.abs(step(low)).max(initial=0.0) <= longest:
+        return step(low)
+    for _ in range(40):
+        middle = (low + high) / 2
+        if np.abs(step(middle)).max() > longest:
+            low = middle
+        else:
+            high = middle
+    return step(high)
 
 
 def bfgs_update(hessian: FloatArray, s: FloatArray, y: FloatArray) -> FloatArray:
-    """Return the Hessian after the gradient changed by y along s (Powell-damped BFGS)."""
+    """Return the Hessian after the gradient changed by y along s.
+
+    Damped so that it stays positive definite: Nocedal and Wright, Numerical Optimization
+    (2006), procedure 18.2.
+    """
     hs = hessian @ s
     shs = float(s @ hs)
     if shs < 1e-12:
         return hessian
     sy = float(s @ y)
-    if sy < 0.2 * shs:  # keeps it positive definite: Nocedal & Wright, procedure 18.2
+    if sy < 0.2 * shs:
         theta = 0.8 * shs / (shs - sy)
         y = theta * y + (1 - theta) * hs
         sy = float(s @ y)
@@ -60,6 +122,6 @@ def bfgs_update(hessian: FloatArray, s: FloatArray, y: FloatArray) -> FloatArray
 
 
 def limited(move: FloatArray, longest: float) -> FloatArray:
-    """Return the step shortened so that no atom's component exceeds `longest`."""
+    """Return the step scaled down so that no component exceeds `longest`."""
     size = float(np.abs(move).max(initial=0.0))
     return move if size <= longest else move * (longest / size)

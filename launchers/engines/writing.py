@@ -66,6 +66,11 @@ class RunFiles:
         self._last: tuple[Evaluation, FloatArray] | None = None
         self.n_steps = 0
 
+    @property
+    def has_outcar(self) -> bool:
+        """Return whether the folder holds an OUTCAR, of this run or an earlier one."""
+        return (self._folder / "OUTCAR").exists()
+
     def __enter__(self) -> Self:
         return self
 
