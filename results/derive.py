@@ -11,7 +11,7 @@ from ..structures.errors import HeteroError, RunError
 from .barriers import band_barrier
 from .electronic import band_gap, d_band_centre, dos_at_fermi, run_symbols
 from .energies import energy_property
-from .records import Band, Floats, Property, Run, Settings
+from .records import Band, Dos, Floats, Property, Run, Settings
 from .requests import (
     BarrierRequest,
     DosRequest,
@@ -228,6 +228,7 @@ def _dos_values(run: Run, d_elements: Sequence[str]) -> list[_Value]:
             unit="states/eV/cell",
             value=level,
             detail={"per_atom": level / len(run.structure), "half_width_ev": 0.05},
+            notes=_grid_notes(run.dos, run.settings),
         ),
         _Value(
             quantity="band gap",
@@ -248,6 +249,17 @@ def _dos_values(run: Run, d_elements: Sequence[str]) -> list[_Value]:
             )
         )
     return values
+
+
+def _grid_notes(dos: Dos, settings: Settings) -> tuple[str, ...]:
+    """Say when the DOS was sampled so coarsely that peaks fall between its points."""
+    step = float(np.diff(dos.energies).max())
+    if settings.smearing == "tetrahedron" or step <= settings.sigma:
+        return ()
+    return (
+        f"DOS points are {step:.3f} eV apart, the smearing is {settings.sigma:g} eV: peaks are "
+        "missed, raise NEDOS",
+    )
 
 
 def _interlayer_value(run: Run, request: InterlayerRequest) -> _Value:

@@ -10,6 +10,7 @@ from .records import Bands, Dos, Floats, Run
 
 _WINDOW = 0.05  # eV, half width over which the DOS at the Fermi level is averaged
 _PARTIAL = 0.05  # a level filled between this and 1 minus this is partly filled
+_EXCITED = 1e-3  # electrons per cell
 _METALLIC = 0.02  # states/eV/atom between the highest filled and the lowest empty level
 _D_BAND = (-10.0, 5.0)  # eV relative to the Fermi level
 
@@ -59,7 +60,7 @@ def _mean(dos: Dos, low: float, high: float) -> float:
 def band_gap(bands: Bands | None, dos: Dos | None, n_atoms: int) -> Gap:
     """Return the gap, 0 for a metal; any of three signs makes a metal.
 
-    The signs: a band crosses the Fermi level, a level is partly filled (5 to 95 %), or the DOS
+    The signs: a band crosses the Fermi level, levels are partly filled (5 to 95 %), or the DOS
     stays above 0.02 states/eV/atom all the way between the highest filled and the lowest empty
     level. Crossing alone misses metals sampled at few k-points, and levels alone give them a
     gap. (The DOS at E_F is no sign: VASP may put E_F at the band edge of an insulator.) A gap
@@ -111,9 +112,23 @@ def _level_signs(bands: Bands) -> list[str]:
     filled = bands.occupations > 0.5
     if (filled.any(axis=1) & ~filled.all(axis=1)).any():
         signs.append("a band crosses the Fermi level")
-    if ((bands.occupations > _PARTIAL) & (bands.occupations < 1 - _PARTIAL)).any():
+    partly = (bands.occupations > _PARTIAL) & (bands.occupations < 1 - _PARTIAL)
+    if partly.any() and _excited(bands) > _EXCITED:
         signs.append("partly filled levels")
     return signs
+
+
+def _excited(bands: Bands) -> float:
+    """Return the electrons per cell above half-filled levels, or missing below them.
+
+    Methfessel-Paxton smearing half empties the band edge of an insulator when E_F lies on it,
+    and overfills the levels below by as much: nothing is excited, and it is no metal.
+    """
+    weights = bands.weights[None, :, None]
+    filled = bands.occupations > 0.5
+    above = float((weights * bands.occupations * ~filled).sum())
+    below = float((weights * (1 - bands.occupations) * filled).sum())
+    return max(abs(above), abs(below))
 
 
 def _lowest_between(dos: Dos, low: float, high: float) -> float:

@@ -132,6 +132,14 @@ def test_a_damaged_row_costs_only_its_own_numbers(filled, tmp_path):
     assert "does not match its hash" in items[0].notes[0]
 
 
+def test_a_dos_on_a_coarse_grid_says_so(filled, make_run):
+    run = filled.get_run("host")
+    _add(filled, sharp=replace(run, settings=replace(run.settings, sigma=0.001)))
+    dos = derive(filled, [DOS, DOS.model_copy(update={"key": "sharp"})], **ABOUT)
+    assert dos[0].notes == ()
+    assert "raise NEDOS" in dos[3].notes[0]
+
+
 def test_barrier_details_hold_the_whole_profile(filled):
     forward = derive(filled, [BARRIER], **ABOUT)[0]
     assert forward.detail["energies"] == pytest.approx([0.0, 0.4, -0.1])
