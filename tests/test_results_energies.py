@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymatgen.core import Composition, Lattice, Structure
 
-from heterofire.results.energies import balance, energy_property, is_isolated
+from heterofire.results.compatibility import is_isolated
+from heterofire.results.energies import balance, energy_property
 from heterofire.results.requests import EnergyRequest, LegRequest
 from heterofire.structures.errors import InputError, RunError
 
