@@ -7,34 +7,26 @@ workers on several nodes give the URL of a PostgreSQL server.
 
 import json
 import os
-import sqlite3
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import quote
 
 from sqlalchemy import (
-    URL,
     Connection,
     Engine,
-    NullPool,
     Select,
-    create_engine,
     delete,
-    event,
     insert,
-    make_url,
     select,
     update,
 )
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import DBAPIError
 
 from ..structures.errors import InputError, StoreError
+from .databases import WRITES, connect, store_error, use_wal
 from .encoding import Encoded, decode, encode, to_json
 from .records import Band, Label, Leg, Property, Run
 from .schema import (
@@ -52,18 +44,6 @@ from .schema import (
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-_BUSY_S = 60.0
-_MAGIC = b"SQLite format 3\x00"
-_REMEDIES = {
-    "is full": "The disk is full: free some space and run the same command again.",
-    "disk i/o": "The disk refuses to write: check space and quota, then run the command again.",
-    "readonly": "The file or its folder is read-only: change the permissions or name another file.",
-    "unable to open": "The folder is missing or not writable: create it or name another file.",
-    "locked": "Another process is writing for over a minute: look for a hung one, then try again.",
-    "malformed": "The file is damaged: restore a backup, or move it away and collect the run "
-    "folders again.",
-    "not a database": "It is not a heterofire result file: name another one.",
-}
 _LISTED = [
     *(USES.c[name] for name in ("study", "profile", "model", "task", "name")),
     *(
@@ -84,14 +64,14 @@ class ResultStore:
     Examples
     --------
     >>> import tempfile
-    >>> with ResultStore.open(Path(tempfile.mkdtemp()) / "results.db") as store:
+    >>> with ResultStore.open(tempfile.mkdtemp() + "/results.db") as store:
     ...     store.has("3f2a"), len(store.calculations())
     (False, 0)
     """
 
     def __init__(self, engine: Engine, name: str) -> None:
         self._engine = engine
-        self._writer = engine.execution_options(heterofire_writes=True)
+        self._writer = engine.execution_options(**{WRITES: True})
         self.name = name
 
     @classmethod
@@ -109,14 +89,9 @@ class ResultStore:
             Not a result database, damaged, written by a newer heterofire, or not writable; the
             file is left as it is.
         """
-        text = os.fspath(path_or_url)
-        if "://" in text:
-            store = cls(_engine(_url(text)), make_url(text).render_as_string(hide_password=True))
-        else:
-            _check_file(Path(text))
-            store = cls(_engine(URL.create("sqlite", database=text)), text)
+        store = cls(*connect(os.fspath(path_or_url)))
         with store._guard("open"):
-            _use_wal(store._engine)
+            use_wal(store._engine)
             store._migrate()
         return store
 
@@ -238,7 +213,7 @@ class ResultStore:
         InputError
             There is no such column.
         """
-        import pandas as pd  # noqa: PLC0415  a worker that stores one run does not need it
+        import pandas as pd
 
         columns = {column.name: column for column in _LISTED}
         for name in filters:
@@ -322,110 +297,7 @@ class ResultStore:
         try:
             yield
         except DBAPIError as error:
-            raise _store_error(doing, self.name, error.orig or error) from error
-
-
-def _url(text: str) -> URL:
-    try:
-        url = make_url(text)
-        url.get_dialect()
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-        raise StoreError(
-            f"cannot open {text.split('://', maxsplit=1)[0]}://...: {error}"
-        ) from error
-    return url
-
-
-def _engine(url: URL) -> Engine:
-    """Return an engine that opens a connection per transaction: safe across forks."""
-    try:
-        engine = create_engine(url, poolclass=NullPool)
-    except ModuleNotFoundError as error:
-        raise StoreError(
-            f"{url.drivername} needs the package {error.name!r}: install it, or use a file."
-        ) from error
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _configure_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    """Leave transactions to us, wait for other writers, and hold the foreign keys."""
-    connection.isolation_level = None
-    connection.execute(f"PRAGMA busy_timeout = {int(_BUSY_S * 1000)}")
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA synchronous = FULL")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # A writer takes the lock at once: upgrading from reading to writing cannot wait, it fails.
-    writes = connection.get_execution_options().get("heterofire_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _check_file(path: Path) -> None:
-    """Refuse what is not a database of ours before anything could change it."""
-    if not path.exists():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(
-                f"cannot create {path}: {error.strerror}. Name another file."
-            ) from error
-        return
-    if path.is_dir():
-        raise StoreError(f"{path} is a folder, a result file was wanted: name a file in it.")
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(len(_MAGIC))
-    except OSError as error:
-        raise StoreError(f"cannot read {path}: {error.strerror}. Check its permissions.") from error
-    if head and head != _MAGIC:
-        raise _store_error("open", str(path), sqlite3.DatabaseError("file is not a database"))
-    if head:
-        _check_schema(path)
-
-
-def _check_schema(path: Path) -> None:
-    """Look at the schema through a connection that cannot write."""
-    location = f"file:{quote(str(path.absolute()))}?mode=ro&uri=true"
-    engine = create_engine(f"sqlite:///{location}", poolclass=NullPool)
-    try:
-        with engine.connect() as connection:
-            schema_version(connection)
-    except DBAPIError as error:
-        raise _store_error("open", str(path), error.orig or error) from error
-    except StoreError as error:
-        raise StoreError(f"{path}: {error}") from error
-
-
-def _use_wal(engine: Engine) -> None:
-    """Switch a new SQLite file to the write-ahead log, so that readers never wait for a writer."""
-    if engine.dialect.name != "sqlite":
-        return
-    deadline = time.monotonic() + _BUSY_S
-    while True:
-        connection = engine.raw_connection()
-        try:
-            connection.cursor().execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            # The switch does not honour the busy timeout when two processes create the file.
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise DBAPIError("PRAGMA journal_mode", None, error) from error
-            time.sleep(0.01)
-        else:
-            return
-        finally:
-            connection.close()
-
-
-def _store_error(doing: str, name: str, error: BaseException) -> StoreError:
-    text = " ".join(str(error).split())
-    for words, remedy in _REMEDIES.items():
-        if words in text.lower():
-            return StoreError(f"cannot {doing} {name}: {text}. {remedy} Nothing was changed.")
-    return StoreError(f"cannot {doing} {name}: {text}. Nothing was changed.")
+            raise store_error(doing, self.name, error.orig or error) from error
 
 
 def _by_key(table: Any, key: str) -> Select[Any]:
