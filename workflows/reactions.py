@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from pymatgen.core import Composition
 
-from ..results.energies import balance
+from ..results.balancing import balance
 from ..results.requests import EnergyRequest, LegRequest
 from ..structures.errors import InputError
 from .calculations import Calculation
