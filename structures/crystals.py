@@ -107,6 +107,12 @@ def build_crystal(name: str, *, primitive: bool = False) -> Structure:
     >>> len(build_crystal("LiF", primitive=True))
     2
     """
+    return _build(name, primitive).copy()
+
+
+@cache  # pymatgen takes 0.4 s to set up a cubic space group
+def _build(name: str, primitive: bool) -> Structure:
+    """Build a crystal once; callers get copies."""
     facts = crystal_facts(name)
     sites = _entry(name)["sites"]
     structure = Structure.from_spacegroup(
@@ -117,10 +123,8 @@ def build_crystal(name: str, *, primitive: bool = False) -> Structure:
     )
     wanted = facts.n_atoms
     if primitive:
-        structure, wanted = (
-            structure.get_primitive_structure(tolerance=0.01),
-            facts.n_atoms_primitive,
-        )
+        structure = structure.get_primitive_structure(tolerance=0.01)
+        wanted = facts.n_atoms_primitive
     if len(structure) != wanted:
         raise StructureError(
             f"crystal {name} came out with {len(structure)} atoms, not {wanted}: a special "

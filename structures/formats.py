@@ -10,9 +10,24 @@ from .errors import InputError
 from .files import write_atomic
 
 FORMATS = ("poscar", "cif", "extxyz")
-_SUFFIXES = {".vasp": "poscar", ".poscar": "poscar", ".cif": "cif", ".xyz": "extxyz"} | {
-    ".extxyz": "extxyz"
+_SUFFIXES = {
+    ".vasp": "poscar",
+    ".poscar": "poscar",
+    ".cif": "cif",
+    ".xyz": "extxyz",
+    ".extxyz": "extxyz",
 }
+# What the readers of ASE and pymatgen raise on a file that is not what its name says.
+_UNREADABLE = (
+    ValueError,
+    LookupError,
+    AssertionError,
+    OSError,
+    StopIteration,
+    AttributeError,
+    TypeError,
+    RuntimeError,
+)
 _NAMES = {"vasp": "poscar", "xyz": "extxyz"}
 
 
@@ -84,8 +99,9 @@ def read_structure(path: str | os.PathLike[str], fmt: str | None = None) -> Stru
         raise InputError(f"cannot read {path}: {error}") from error
     try:
         return _parse(text, chosen)
-    except (ValueError, IndexError, KeyError, AssertionError, OSError) as error:
-        raise InputError(f"{path} is not a readable {chosen} file: {error}") from error
+    except _UNREADABLE as error:
+        reason = str(error) or type(error).__name__
+        raise InputError(f"{path} is not a readable {chosen} file: {reason}") from error
 
 
 def _poscar(structure: Structure) -> str:
@@ -113,10 +129,11 @@ def _extxyz(structure: Structure) -> str:
 
 
 def _parse(text: str, fmt: str) -> Structure:
-    """Return the structure in a text."""
-    if fmt == "extxyz":
-        from ase.io import read  # slow to import
-        from pymatgen.io.ase import AseAtomsAdaptor
+    """Return the structure in a text, its atoms in the order of the file."""
+    if fmt == "poscar":
+        return Structure.from_str(text, fmt="poscar")
+    # pymatgen's CIF reader sorts the atoms and rounds coordinates near 1/3; ASE's does neither.
+    from ase.io import read  # slow to import
+    from pymatgen.io.ase import AseAtomsAdaptor
 
-        return AseAtomsAdaptor.get_structure(read(io.StringIO(text), format="extxyz"))
-    return Structure.from_str(text, fmt="cif" if fmt == "cif" else "poscar")
+    return AseAtomsAdaptor.get_structure(read(io.StringIO(text), format=fmt))

@@ -216,7 +216,7 @@ def _check_shifts(
             for d, i in sorted(far, reverse=True)[:6]
         )
         raise StructureError(
-            f"{len(far)} atoms that do not hop move too far: {named} Angstrom (limit {max_shift} "
+            f"atoms that do not hop move too far: {named} Angstrom (limit {max_shift} "
             "within a layer). Check their order and that both end points relaxed to the same host, "
             "or name them as hopping atoms."
         )

@@ -100,27 +100,16 @@ def find_sites(
     >>> best.name, best.above, round(best.height, 1)
     ('outer-1', 'Mo-top', 2.6)
     """
-    candidates = candidate_sites(model, region, ion=ion, gallery_gap=gallery_gap)
-    host = _host(model, region, gallery_gap)
-    rotations, shifts = symmetry_operations(host)
-    places = np.array([site.frac_coords for site in candidates])
-
-    def images(i: int) -> list[int]:
-        moved = rotations @ places[i] + shifts
-        distances = host.lattice.get_all_distances(moved, places)
-        return [int(j) for j in distances.argmin(axis=1)[distances.min(axis=1) < SAME_PLACE]]
-
-    groups = orbits(range(len(candidates)), images)
-    unique = [replace(candidates[group[0]], multiplicity=len(group)) for group in groups]
-    return [
-        replace(site, name=f"{region}-{rank}") for rank, site in enumerate(unique[:max_sites], 1)
-    ]
+    unique: dict[str, Site] = {}
+    for site in candidate_sites(model, region, ion=ion, gallery_gap=gallery_gap):
+        unique.setdefault(site.name, site)
+    return list(unique.values())[:max_sites]
 
 
 def candidate_sites(
     model: Model, region: Region, *, ion: str = "K", gallery_gap: float | None = None
 ) -> list[Site]:
-    """Return every site of a region, equivalent ones too, best first.
+    """Return every site of a region, best first; equivalent ones share a name.
 
     Examples
     --------
@@ -150,7 +139,27 @@ def candidate_sites(
                 gallery_gap=gap,
             )
         )
-    return sorted(sites, key=lambda s: (-round(s.score, 3), s.above, s.over, s.frac_coords))
+    sites.sort(
+        key=lambda s: (-round(s.score, 3), s.above, s.over, np.round(s.frac_coords, 6).tolist())
+    )
+    return _named(face.host, sites)
+
+
+def _named(host: Structure, sites: list[Site]) -> list[Site]:
+    """Return the sites with the rank of their group of equivalent ones, and its size."""
+    rotations, shifts = symmetry_operations(host)
+    places = np.array([site.frac_coords for site in sites])
+
+    def images(i: int) -> list[int]:
+        distances = host.lattice.get_all_distances(rotations @ places[i] + shifts, places)
+        return [int(j) for j in distances.argmin(axis=1)[distances.min(axis=1) < SAME_PLACE]]
+
+    named = list(sites)
+    for rank, group in enumerate(orbits(range(len(sites)), images), start=1):
+        for i in group:
+            name = f"{sites[i].region}-{rank}"
+            named[i] = replace(sites[i], name=name, multiplicity=len(group))
+    return named
 
 
 def insert_ion(
@@ -317,7 +326,7 @@ def _best_height(face: _Face, plane: Floats, ion: str) -> tuple[float, float]:
 
 
 def _non_metals_near(host: Structure, place: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return coordinates, radii and weights of the atoms within reach of a column through the cell."""
+    """Return coordinates, radii and weights of the atoms near a column through the cell."""
     radii = np.array([HOST_RADII.get(site.specie.symbol, np.nan) for site in host])
     weights = np.array([HOST_WEIGHTS.get(site.specie.symbol, 1.0) for site in host])
     known = ~np.isnan(radii)
