@@ -143,6 +143,8 @@ def encode(record: Run | Band) -> Encoded:
         "elapsed_s": float(record.elapsed_s),
         "folder": record.folder,
     }
+    # SQLite turns -0.0 into 0.0, which would look like damage.
+    row = {name: v + 0.0 if isinstance(v, float) else v for name, v in row.items()}
     packed = tuple(pack_array(name, values) for name, values in arrays.items())
     row["sha256"] = content_hash(row, {array["name"]: array["sha256"] for array in packed})
     return Encoded(row, packed)

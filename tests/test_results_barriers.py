@@ -1,11 +1,15 @@
 """Barriers forward and back, and what a reader has to be told about a band."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from heterofire.results.barriers import band_barrier, fit_barrier
+from heterofire.results.neb_parsing import parse_band
 from heterofire.structures.errors import RunError
 
 _HEIGHTS = st.floats(0.05, 3.0)
@@ -91,3 +95,19 @@ def test_end_points_from_elsewhere_are_noticed(make_band, make_run, make_structu
     assert any("the final end point has E0 -5.000000" in note for note in notes)
     assert not any("initial end point has" in note for note in notes)
     assert any("no climbing image" in note for note in notes)
+
+
+def _corpus(name: str) -> Path:
+    root = os.environ.get("HETEROFIRE_VASP_CORPUS")
+    if not root:
+        pytest.skip("HETEROFIRE_VASP_CORPUS names no folder")
+    return Path(root) / name
+
+
+def test_a_real_climbing_band_is_symmetric_and_as_high_as_its_images():
+    band = parse_band(_corpus("neb/mast_vacancy_3images"), initial=None, final=None)
+    barrier = band_barrier(band)
+    assert barrier.forward_image == pytest.approx(0.322012, abs=1e-6)
+    assert barrier.forward == pytest.approx(barrier.back, abs=1e-6)
+    assert barrier.forward - barrier.forward_image < 1e-3
+    assert band.is_climbing

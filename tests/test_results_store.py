@@ -1,17 +1,23 @@
 """The result database keeps what it is given, and refuses what is not its own."""
 
+import os
 import resource
 import sqlite3
 import subprocess
 import sys
 import time
 from dataclasses import asdict, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from heterofire.results import schema
-from heterofire.results.records import Leg, Property
+from heterofire.results.parsing import parse_run
+from heterofire.results.records import Label, Leg, Property
 from heterofire.results.store import ResultStore
 from heterofire.structures.errors import InputError, RunError, StoreError
 
@@ -57,6 +63,23 @@ def test_a_run_without_dos_comes_back_without_dos(store, label, make_run, make_s
     assert back.dos is None
     assert back.bands is None
     assert back.site_charges is None
+
+
+def test_a_negative_zero_is_not_taken_for_damage(store, label, full_run):
+    store.add_run("k1", label, replace(full_run, magnetization=-0.0, charge=-0.0))
+    assert store.get_run("k1").magnetization == 0.0
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False), st.integers(1, 500))
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_any_energy_survives_to_the_last_bit(full_run, energy, steps):
+    run = replace(full_run, e0=energy, n_ionic_steps=steps, elapsed_s=float(steps))
+    with TemporaryDirectory() as folder, ResultStore.open(f"{folder}/r.db") as store:
+        label = Label(study="s", profile="p", model="m", task="t", name="n")
+        store.add_run("k", label, run)
+        assert store.get_run("k").e0 == energy
 
 
 def test_a_band_comes_back_as_it_went_in(store, label, make_band, make_structure):
@@ -304,3 +327,17 @@ def test_processes_that_create_and_fill_one_store_at_once_lose_nothing(tmp_path,
     with ResultStore.open(tmp_path / "results.db") as store:
         assert len(store.calculations()) == 75
         assert store.check() == []
+
+
+@pytest.mark.parametrize("folder", ["static/si_static_v5", "relax/lif_vdw", "static/pm_fe_monomer"])
+def test_a_real_run_comes_back_as_it_was_parsed(store, label, folder):
+    root = os.environ.get("HETEROFIRE_VASP_CORPUS")
+    if not root:
+        pytest.skip("HETEROFIRE_VASP_CORPUS names no folder")
+    run = parse_run(Path(root) / folder)
+    store.add_run("k1", label, run)
+    back = asdict(store.get_run("k1"))
+    wanted = asdict(run)
+    assert _equal({n: v for n, v in back.items() if n != "incar"},
+                  {n: v for n, v in wanted.items() if n != "incar"})  # fmt: skip
+    assert back["incar"].keys() == dict(wanted["incar"]).keys()
