@@ -16,7 +16,8 @@ _ISOLATED_GAP = 6.0  # Angstrom of vacuum along every axis: no dispersion of the
 _SAME_CELL = 1e-3  # relative difference of lattice vectors
 _SAME_MESH = 0.01  # relative difference of k-point spacings in one cell
 _COARSER = 1.25  # how much coarser a leg may be than the shared cell, whose error cancels
-_SPREAD = 2.5  # ratio of the coarsest to the finest mesh where no cell is shared
+_SPREAD = 2.5  # how much coarser than the median where no cell is shared
+_HOPELESS = 1.0  # 1/Angstrom: Gamma alone for a cell of 6.3 Angstrom
 _COARSE = 0.3  # 1/Angstrom: above it a metal is not sampled well, and the reader is told
 
 
@@ -79,10 +80,11 @@ def check_meshes(name: str, legs: Sequence[Leg]) -> list[str]:
     """Refuse k-meshes of unlike density; return a note when one is coarse.
 
     Meshes are compared by spacing. Legs in one cell must agree, for their errors cancel only
-    then. A leg in another cell may be finer, but at most 1.25 times coarser than the shared
-    cell; where no two legs share a cell, the spacings may differ by a factor of 2.5. A leg
-    with at least 6 Angstrom of vacuum along all three axes (an atom or a molecule in a box) is
-    exempt: its levels have no dispersion.
+    then. Any other leg may be finer, for that only makes it better, but not coarser than 1.25
+    times the shared cell, or, where no two legs share a cell, than 2.5 times the (lower)
+    median; nor than 1 per Angstrom, where even an insulator is eV off. A leg with at least
+    6 Angstrom of vacuum along all three axes (an atom or a molecule in a box) is exempt: its
+    levels have no dispersion.
 
     Raises
     ------
@@ -96,14 +98,18 @@ def check_meshes(name: str, legs: Sequence[Leg]) -> list[str]:
     for a, b in shared:
         if abs(_spacing(a) - _spacing(b)) > _SAME_MESH * _spacing(a):
             raise _mesh_error(name, a, b, "the same k-points in the same cell")
-    coarsest = max(periodic, key=_spacing)
+    in_shared = [leg for pair in shared for leg in pair]
     if shared:
-        basis, limit = max((pair[0] for pair in shared), key=_spacing), _COARSER
+        basis, limit = max(in_shared, key=_spacing), _COARSER
     else:
-        basis, limit = min(periodic, key=_spacing), _SPREAD
+        basis, limit = sorted(periodic, key=_spacing)[(len(periodic) - 1) // 2], _SPREAD
+    coarsest = max(periodic, key=_spacing)
     if _spacing(coarsest) > limit * _spacing(basis):
         wanted = f"at most {limit} times the spacing of {basis[0]!r}"
         raise _mesh_error(name, coarsest, basis, wanted)
+    for leg in periodic:
+        if _spacing(leg) > _HOPELESS and not any(leg is other for other in in_shared):
+            raise _mesh_error(name, leg, basis, f"at most {_HOPELESS} in a cell of its own")
     if _spacing(coarsest) > _COARSE:
         return [f"k-point spacing up to {_spacing(coarsest):.2f} 1/Angstrom ({coarsest[0]})"]
     return []

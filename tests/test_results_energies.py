@@ -128,12 +128,33 @@ def test_legs_in_one_cell_need_one_mesh(runs, make_run):
 def test_a_reference_may_be_finer_but_not_coarser(runs, make_run):
     request = _binding("bcc K", -1 / 16)
     bulk = runs["bcc K"].structure
-    for spacing in (0.1, 0.95):
+    for spacing in (0.01, 0.95):
         runs["bcc K"] = make_run(bulk, -90.0, kpoint_spacing=spacing)
         assert _energy(request, runs).status == "ok"
     runs["bcc K"] = make_run(bulk, -90.0, kpoint_spacing=1.2)
     with pytest.raises(RunError, match=r"at most 1\.25 times the spacing"):
         _energy(request, runs)
+
+
+def _reaction(make_run, spacings):
+    runs = {}
+    for i, (formula, spacing) in enumerate(spacings.items()):
+        symbols = [e.symbol for e, n in Composition(formula).items() for _ in range(int(n))]
+        cell = Lattice.cubic(5 + i / 10)
+        coords = [[j / len(symbols), 0, 0] for j in range(len(symbols))]
+        structure = Structure(cell, symbols, coords)
+        runs[formula] = make_run(structure, -1.0, kpoint_spacing=spacing)
+    legs = [("Mo", -1, "Mo"), ("K2S", -2, "K2S"), ("KMoS2", 1, "KMoS2"), ("K", 3, "K")]
+    return _energy(_request(*legs), runs)
+
+
+def test_without_a_shared_cell_a_fine_leg_does_no_harm_and_a_coarse_one_does(make_run):
+    quick = {"Mo": 0.67, "K2S": 0.42, "KMoS2": 0.76, "K": 0.2}
+    assert any("0.76" in note for note in _reaction(make_run, quick).notes)
+    with pytest.raises(RunError, match=r"0\.600 1/Angstrom in 'KMoS2'"):
+        _reaction(make_run, {"Mo": 0.15, "K2S": 0.17, "KMoS2": 0.6, "K": 0.19})
+    with pytest.raises(RunError, match=r"at most 1\.0 in a cell of its own"):
+        _reaction(make_run, quick | {"KMoS2": 1.04})
 
 
 def test_an_atom_in_a_box_is_exempt_from_the_mesh(runs, make_run):
