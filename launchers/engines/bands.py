@@ -73,13 +73,14 @@ def run_band(
     """
     band = _Band(make_potential, unwrapped(images), settings)
     with ExitStack() as stack:
-        for file in files:
+        for file in files[1:-1]:
             stack.enter_context(file)
         for end in (0, -1):
             band.evaluate_end(end)
             if not files[end].has_outcar:
-                files[end].step(band.evaluation(end), band.images[end].positions)
-                files[end].finish()
+                with files[end] as file:
+                    file.step(band.evaluation(end), band.images[end].positions)
+                    file.finish()
         return _relax(band, settings, files, stopper)
 
 
@@ -138,7 +139,6 @@ class _Band:
         ]
         self._evaluations: list[Evaluation | None] = [None] * len(images)
         self._before: list[tuple[FloatArray, FloatArray] | None] = [None] * len(images)
-        self._climbs = False
 
     def evaluation(self, i: int) -> Evaluation:
         """Return the last evaluation of image i."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 import numpy as np
+from ase.data import atomic_masses, atomic_numbers
 
 from .poscars import Poscar
 from .potentials import Evaluation, FloatArray
@@ -39,7 +40,8 @@ def format_header(
         _RULE,
         " INCAR:",
         *(f"   {tag} = {value}" for tag, value in tags.items()),
-        *(f" POTCAR:   {method} {symbol} (no POTCAR is used)" for symbol in potcar_symbols),
+        " POTCAR: none is used, the method has its own parameters for",
+        *_species(poscar, evaluation, method, potcar_symbols),
         "",
         f" POSCAR: {poscar.comment}",
         "",
@@ -72,6 +74,21 @@ def format_header(
         "",
     ]
     return "\n".join(lines)
+
+
+def _species(
+    poscar: Poscar, evaluation: Evaluation, method: str, potcar_symbols: tuple[str, ...]
+) -> list[str]:
+    """Return title, mass and valence electrons (of the method) of each block of the POSCAR."""
+    lines, first = [], 0
+    for (symbol, n), potcar in zip(poscar.species, potcar_symbols, strict=True):
+        mass = atomic_masses[atomic_numbers[symbol]]
+        lines += [
+            f"   TITEL  = {method} {potcar}",
+            f"   POMASS = {mass:8.3f}; ZVAL   = {evaluation.valences[first]:8.3f}  mass, valence",
+        ]
+        first += n
+    return lines
 
 
 def _sites(poscar: Poscar) -> list[str]:
@@ -107,8 +124,7 @@ def _parameters(settings: Settings, evaluation: Evaluation) -> list[str]:
         f"   ISIF   = {settings.isif:6d}    stress and relaxation",
         f"   NELECT = {evaluation.n_electrons:13.4f}    electrons the method treats",
         f"   NUPDOWN= {moment:13.4f}    fix difference up-down",
-        f"   ISMEAR = {settings.ismear:6d};   SIGMA  = {settings.sigma:7.4f}  "
-        "broadening in eV, always Fermi here",
+        f"   ISMEAR = {-1:6d};   SIGMA  = {settings.sigma:7.4f}  broadening in eV -1-fermi",
         f"   LORBIT = {settings.lorbit:6d}    10, 11: Mulliken projections",
     ]
 

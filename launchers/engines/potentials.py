@@ -56,6 +56,12 @@ class Evaluation:
         return per_level * electrons
 
     @property
+    def valences(self) -> FloatArray:
+        """Return the valence electrons of each neutral atom in this method, (n_atoms,)."""
+        electrons: FloatArray = self.spin_populations.sum(axis=(0, 2))
+        return self.charges + electrons
+
+    @property
     def n_electrons(self) -> float:
         """Return the number of electrons the method treats."""
         return float(self.occupations.sum()) * (3 - len(self.occupations))

@@ -1,11 +1,14 @@
 """`heterofire engine NAME`: stands in for VASP in a run folder."""
 
+import json
 import sys
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Protocol
 
 from ...structures.errors import HeteroError, InputError
+from ...structures.files import write_atomic
 from .bands import run_band
 from .drivers import Outcome, run_relaxation, run_static
 from .folder import RunFolder, image_folders, read_folder
@@ -77,7 +80,13 @@ def run_engine(name: str, folder: Path) -> int:
 
 def _run(name: str, folder: Path) -> None:
     """Read the folder, compute it, and keep engine.json true whatever happens."""
-    run = read_folder(folder, name)
+    try:
+        run = read_folder(folder, name)
+    except HeteroError as error:
+        # Says to whoever looks later that old outputs beside it are not of this INCAR.
+        refusal = {"engine": name, "status": "refused", "error": str(error)}
+        write_atomic(folder / "engine.json", json.dumps(refusal, indent=1) + "\n")
+        raise
     for warning in run.report.warnings:
         sys.stderr.write(f"heterofire engine {name}: note: {warning}\n")
     engine: Engine = ENGINES[name](run)
@@ -120,9 +129,13 @@ def _compute(run: RunFolder, engine: Engine, record: EngineRecord, stopper: Stop
     symbols = run.potcar_symbols or tuple(symbol for symbol, _ in run.poscar.species)
     settings = engine.settings
     folders = image_folders(run.path, settings.images)
+    # The ends of a band are not relaxed: their files are those of a static run.
+    kinds = [settings] * len(folders)
+    if settings.images:
+        kinds[0] = kinds[-1] = replace(settings, nsw=0, ibrion=-1)
     every = [
-        RunFiles(path, image, settings, run.tags, label, symbols)
-        for path, image in zip(folders, run.images, strict=True)
+        RunFiles(path, image, kind, run.tags, label, symbols)
+        for path, image, kind in zip(folders, run.images, kinds, strict=True)
     ]
     if settings.images:
         return run_band(engine.potential, run.images, settings, every, stopper)

@@ -158,10 +158,9 @@ def _atominfo(
 ) -> str:
     """Return the atoms; the valence is that of the method, so that NELECT and charge fit."""
     atoms, types, first = [], [], 0
-    electrons = evaluation.charges + evaluation.spin_populations.sum(axis=(0, 2))
     for i, ((symbol, n), potcar) in enumerate(zip(poscar.species, potcar_symbols, strict=True), 1):
         atoms += [f"    <rc><c>{symbol:<2}</c><c>{i:4d}</c></rc>\n"] * n
-        mass, valence = atomic_masses[atomic_numbers[symbol]], electrons[first]
+        mass, valence = atomic_masses[atomic_numbers[symbol]], evaluation.valences[first]
         types.append(
             f"    <rc><c>{n:4d}</c><c>{symbol:<2}</c><c>{mass:16.8f}</c><c>{valence:16.8f}</c>"
             f"<c> {method} {potcar} </c></rc>\n"

@@ -34,8 +34,9 @@ class Label:
 class RunFiles:
     """OSZICAR, OUTCAR, vasprun.xml, CONTCAR and DOSCAR of one folder.
 
-    Old files of the folder are replaced when the first step is written. OUTCAR and
-    vasprun.xml get their end marks from `finish` only: a run that was cut lacks them.
+    Used as a context manager: entering it empties the outputs of an earlier run, so that they
+    are never taken for this one's. OUTCAR and vasprun.xml get their end marks from `finish`
+    only: a run that was cut lacks them.
 
     Parameters
     ----------
@@ -72,6 +73,15 @@ class RunFiles:
         return (self._folder / "OUTCAR").exists()
 
     def __enter__(self) -> Self:
+        for name in ("OSZICAR", "OUTCAR", "vasprun.xml"):
+            path = self._folder / name
+            try:
+                self._open[name] = self._stack.enter_context(path.open("w", encoding="utf-8"))
+            except OSError as error:
+                self._stack.close()
+                raise write_error(path, error) from error
+        (self._folder / "DOSCAR").unlink(missing_ok=True)
+        self._watch.lap()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -146,16 +156,7 @@ class RunFiles:
         )
 
     def _start(self, evaluation: Evaluation) -> None:
-        """Open the files and write their heads."""
-        for name in ("OSZICAR", "OUTCAR", "vasprun.xml"):
-            try:
-                # Line by line, so that a monitor and a kill find whole lines.
-                stream = (self._folder / name).open("w", encoding="utf-8", buffering=1 << 16)
-            except OSError as error:
-                raise write_error(self._folder / name, error) from error
-            self._open[name] = self._stack.enter_context(stream)
-        for stale in ("DOSCAR",):
-            (self._folder / stale).unlink(missing_ok=True)
+        """Write the heads of the files."""
         label = self._label
         self._write(
             "OUTCAR",
