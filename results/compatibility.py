@@ -111,7 +111,7 @@ def check_meshes(name: str, legs: Sequence[Leg]) -> list[str]:
         if _spacing(leg) > _HOPELESS and not any(leg is other for other in in_shared):
             raise _mesh_error(name, leg, basis, f"at most {_HOPELESS} in a cell of its own")
     if _spacing(coarsest) > _COARSE:
-        return [f"k-point spacing up to {_spacing(coarsest):.2f} 1/Angstrom ({coarsest[0]})"]
+        return [f"k-points up to {_spacing(coarsest):.2f} 1/Angstrom apart"]
     return []
 
 
