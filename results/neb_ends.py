@@ -19,12 +19,12 @@ _SAME_PLACE = 0.1  # Angstrom between a relaxed end point and the POSCAR of its 
 _SAME_ENERGY = 0.01  # eV between two computations of one end point
 _IONIC_LINE = re.compile(r"\s*\d+\s+F=\s*(\S+)\s+E0=\s*(\S+)")
 
-EndImage = tuple[Image, tuple[str, ...]]
+ReadImage = tuple[Image, tuple[str, ...]]
 
 
 def end_image(
     folder: Path, start: Structure, run: Run | None, parameters: Mapping[str, Any]
-) -> EndImage:
+) -> ReadImage:
     """Return an end point of a band, and why it is unconverged.
 
     Parameters
@@ -91,7 +91,7 @@ def sigma_zero_partner(e0: float, free_energy: float, ismear: int) -> float:
     return (order + 2) * e0 - (order + 1) * free_energy
 
 
-def _from_run(folder: Path, start: Structure, run: Run) -> EndImage:
+def _from_run(folder: Path, start: Structure, run: Run) -> ReadImage:
     """Return the image of a relaxed end point, which must be the POSCAR of its folder."""
     _check_place(folder / "POSCAR", start, run.structure, run.folder)
     return Image(
@@ -104,7 +104,7 @@ def _from_run(folder: Path, start: Structure, run: Run) -> EndImage:
     ), run.reasons
 
 
-def _from_outcar(path: Path, start: Structure) -> EndImage:
+def _from_outcar(path: Path, start: Structure) -> ReadImage:
     """Return the image of an OUTCAR in the folder of an end point."""
     outcar = parse_outcar(path)
     species = outcar.symbols if len(outcar.symbols) == len(outcar.positions) else start.species

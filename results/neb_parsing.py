@@ -7,28 +7,22 @@ from typing import Any
 
 import numpy as np
 from pymatgen.core import Structure
-from pymatgen.io.vasp.inputs import Incar, Kpoints
+from pymatgen.io.vasp.inputs import Incar
 
 from ..structures.errors import RunError
 from .atom_order import displacements, order_problem
 from .convergence import free_force, unconverged_reasons
-from .neb_ends import end_image
+from .neb_ends import ReadImage, end_image
+from .neb_settings import band_settings, check_settings
 from .outcar import Outcar, parse_outcar
 from .parsing import image_folders, read_poscar
 from .records import Band, Image, Run, Settings
 from .run_files import find_file, read_bytes
 from .run_reports import engine_notes, read_corrections, read_engine_report, screen_notes
-from .run_settings import (
-    engine_settings,
-    list_spacing,
-    merge_parameters,
-    mesh_spacing,
-    vasp_settings,
-)
+from .run_settings import merge_parameters
 
 _LONGEST_STEP = 4.0  # Angstrom that one atom may move between neighbouring images
 _CONTCAR_TOLERANCE = 1e-3  # Angstrom; OUTCAR prints five decimals
-_SAME = ("engine", "functional", "cutoff", "potcars", "dispersion", "hubbard_u", "smearing")
 
 
 def parse_band(folder: str | Path, *, initial: Run | None, final: Run | None) -> Band:
@@ -67,35 +61,35 @@ def parse_band(folder: str | Path, *, initial: Run | None, final: Run | None) ->
     _check_order(folders, starts)
     outcars = [parse_outcar(_must_find(image, "OUTCAR")) for image in folders[1:-1]]
     report = read_engine_report(folder, outcars[0].version)
-    settings = _settings(folder, incar, outcars[0], report, starts[0], initial)
-    _check_settings(folder, settings, {"initial": initial, "final": final})
-    parameters = {**incar, **outcars[0].parameters}
-    middle = [
-        _image(image, start, outcar, parameters)
-        for image, start, outcar in zip(folders[1:-1], starts[1:-1], outcars, strict=True)
-    ]
-    ends = [
-        end_image(image, start, run, parameters)
-        for image, start, run in (
-            (folders[0], starts[0], initial),
-            (folders[-1], starts[-1], final),
-        )
-    ]
-    read = [ends[0], *middle, ends[1]]
+    settings = band_settings(folder, incar, outcars[0], report, starts[0], initial)
+    check_settings(folder, settings, {"initial": initial, "final": final})
+    parameters = merge_parameters(incar, outcars[0].parameters)
+    first = end_image(folders[0], starts[0], initial, parameters)
+    last = end_image(folders[-1], starts[-1], final, parameters)
+    middle = [_image(*of) for of in zip(folders[1:-1], starts[1:-1], outcars, strict=True)]
+    read = [first, *middle, last]
+    _check_order(folders, [image.structure for image, _ in read])
+    return _assemble(folder, settings, read, outcars, incar, report)
+
+
+def _assemble(
+    folder: Path,
+    settings: Settings,
+    read: Sequence[ReadImage],
+    outcars: Sequence[Outcar],
+    incar: Mapping[str, Any],
+    report: Mapping[str, Any] | None,
+) -> Band:
+    """Return the Band of images that belong together."""
+    reasons = [f"image {i:02d}: {reason}" for i, (_, found) in enumerate(read) for reason in found]
+    corrections, log_notes = read_corrections(folder)
     images = tuple(image for image, _ in read)
-    _check_order(folders, [image.structure for image in images])
-    reasons = tuple(
-        f"image {path.name}: {reason}"
-        for path, (_, found) in zip(folders, read, strict=True)
-        for reason in found
-    )
-    corrections, notes = read_corrections(folder)
     return Band(
         folder=str(folder),
         settings=settings,
         engine_version=str(report["engine_version"]) if report else outcars[0].version,
         status="unconverged" if reasons else "converged",
-        reasons=reasons,
+        reasons=tuple(reasons),
         images=images,
         path=_path([image.structure for image in images]),
         is_climbing=bool(incar.get("LCLIMB")) if report else outcars[0].is_climbing,
@@ -106,7 +100,7 @@ def parse_band(folder: str | Path, *, initial: Run | None, final: Run | None) ->
         notes=(
             *_climbing_note(incar, outcars[0], report),
             *engine_notes(report),
-            *notes,
+            *log_notes,
             *screen_notes(folder),
         ),
     )
@@ -165,67 +159,7 @@ def _check_order(folders: Sequence[Path], structures: Sequence[Structure]) -> No
             )
 
 
-def _settings(
-    folder: Path,
-    incar: Mapping[str, Any],
-    outcar: Outcar,
-    report: Mapping[str, Any] | None,
-    structure: Structure,
-    initial: Run | None,
-) -> Settings:
-    """Return the settings of the band; OUTCAR knows the defaults, INCAR the rest."""
-    spacing = _kpoint_spacing(folder, incar, structure)
-    if report is not None:
-        titels = outcar.titels or (initial.settings.potcars if initial else ())
-        return engine_settings(report, titels=titels, kpoint_spacing=spacing)
-    parameters = merge_parameters(incar, outcar.parameters)
-    return vasp_settings(parameters, titels=outcar.titels, kpoint_spacing=spacing)
-
-
-def _kpoint_spacing(folder: Path, incar: Mapping[str, Any], structure: Structure) -> float:
-    """Return the spacing that KPOINTS, or else KSPACING with VASP's default, gives."""
-    path = find_file(folder, "KPOINTS")
-    if path is None:
-        wanted = float(incar.get("KSPACING", 0.5))
-        lengths = np.array(structure.lattice.reciprocal_lattice.abc)
-        divisions = np.maximum(1, np.ceil(lengths / wanted)).astype(int)
-        return mesh_spacing(structure.lattice, divisions.tolist())
-    try:
-        kpoints = Kpoints.from_str(read_bytes(path).decode("latin-1"))
-    except (ValueError, LookupError, TypeError) as error:
-        raise RunError(f"{path}: not a KPOINTS file: {error}. Write it again.") from error
-    first = kpoints.kpts[0]
-    if kpoints.style.name in {"Gamma", "Monkhorst"}:
-        return mesh_spacing(structure.lattice, [int(n) for n in first])
-    if kpoints.style.name == "Automatic":
-        return float(2 * np.pi / first[0])
-    return list_spacing(structure.lattice, kpoints.kpts_weights or [1.0])
-
-
-def _check_settings(folder: Path, settings: Settings, runs: Mapping[str, Run | None]) -> None:
-    """Refuse end points computed in another way than the band."""
-    for name, run in runs.items():
-        if run is None:
-            continue
-        for field in _SAME:
-            one, other = getattr(run.settings, field), getattr(settings, field)
-            if one != other:
-                raise RunError(
-                    f"{folder}: {field} is {other!r} in the band, but {one!r} in its {name} end "
-                    f"point {run.folder}. Compute the end point again with the band's settings."
-                )
-        for field in ("sigma", "kpoint_spacing"):
-            one, other = getattr(run.settings, field), getattr(settings, field)
-            if abs(one - other) > 0.01 * max(one, other):
-                raise RunError(
-                    f"{folder}: {field} is {other:.4g} in the band, but {one:.4g} in its {name} "
-                    f"end point {run.folder}. Compute the end point again with the band's settings."
-                )
-
-
-def _image(
-    folder: Path, start: Structure, outcar: Outcar, parameters: Mapping[str, Any]
-) -> tuple[Image, tuple[str, ...]]:
+def _image(folder: Path, start: Structure, outcar: Outcar) -> ReadImage:
     """Return one image between the end points, and why it is unconverged."""
     structure = _last_structure(folder, start, outcar)
     flags = start.site_properties.get("selective_dynamics")
@@ -233,7 +167,7 @@ def _image(
     if force is None:
         force = free_force(outcar.forces, flags, start.lattice.matrix)
     reasons = unconverged_reasons(
-        {**parameters, **outcar.parameters},
+        outcar.parameters,
         electronic_steps=outcar.electronic_steps,
         is_relaxed=outcar.is_relaxed,
         is_stopped=outcar.is_stopped,

@@ -60,7 +60,7 @@ class Outcar:
     efermi: float | None  # eV, of the last ionic step, four decimals
     positions: Floats  # (n_atoms, 3) in Angstrom, Cartesian
     forces: Floats  # (n_atoms, 3) in eV/Angstrom
-    chain_force: float | None  # largest force of a nudged image as VTST prints it, eV/Angstrom
+    chain_force: float | None  # largest nudged force of an image as VTST prints it, eV/A
     is_climbing: bool  # VTST took LCLIMB; plain VASP ignores the tag
     site_electrons: Floats | None  # (n_atoms,) "total charge" of each atom
     is_relaxed: bool  # "reached required accuracy"
@@ -95,6 +95,11 @@ def parse_outcar(path: str | Path) -> Outcar:
     path = Path(path)
     data = read_bytes(path)
     _check_whole(path, data)
+    return _read(path, data)
+
+
+def _read(path: Path, data: bytes) -> Outcar:
+    """Return the numbers of a whole file."""
     header = data[: max(0, data.find(b"Iteration"))] or data
     n_atoms = int(_required(path, header, rb"NIONS\s*=\s*(\d+)", "the number of atoms (NIONS)"))
     steps = _electronic_steps(data)
@@ -241,8 +246,8 @@ def _positions_and_forces(path: Path, data: bytes, n_atoms: int) -> tuple[Floats
 
 
 def _chain_force(path: Path, data: bytes) -> float | None:
-    """Return the largest nudged force; only VTST's NEB prints it."""
-    if b"CHAIN: Running the NEB" not in data:
+    """Return the largest nudged force of the last step; plain VASP does not print it."""
+    if b"NEB: projections on to tangent" not in data:
         return None
     token = _last(re.compile(rb"FORCES: max atom, RMS\s+(\S+)"), data)
     return None if token is None else _number(path, token, "FORCES: max atom")

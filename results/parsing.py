@@ -1,24 +1,19 @@
 """A run folder in, a Run out; or an error that says which file cannot be trusted and why."""
 
-import dataclasses
 import re
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from pymatgen.core import Structure
 from pymatgen.io.vasp.inputs import Poscar
 
 from ..structures.errors import RunError
 from .atom_order import displacements, order_problem
-from .convergence import early_breach_note, free_force, unconverged_reasons
 from .outcar import Outcar, parse_outcar
-from .records import Bands, Dos, Run, Settings, SiteCharges
+from .records import Run
+from .run_assembly import assemble_run
 from .run_files import find_file, has_end_marker, read_bytes
-from .run_reports import engine_notes, read_corrections, read_engine_report, screen_notes
-from .run_settings import engine_settings, merge_parameters, vasp_settings
+from .run_reports import has_ended
 from .vasprun import Vasprun, parse_vasprun
 
 __all__ = ["is_complete", "parse_outcar", "parse_run", "parse_vasprun", "read_poscar"]
@@ -77,7 +72,7 @@ def parse_run(folder: str | Path, *, expected: Structure | None = None, suffix: 
     for name, structure in (("the expected structure", expected), (str(poscar_path), poscar)):
         if structure is not None:
             notes += _check_atoms(vasprun, structure, name)
-    return _assemble(folder, vasprun, outcar, notes)
+    return assemble_run(folder, vasprun, outcar, notes)
 
 
 def is_complete(folder: str | Path) -> bool:
@@ -100,6 +95,8 @@ def is_complete(folder: str | Path) -> bool:
     """
     folder = Path(folder)
     images = image_folders(folder)
+    if not _engine_ended(folder):
+        return False
     if images:
         return all(is_complete(image) for image in images[1:-1])
     is_image = _IMAGE.fullmatch(folder.name) is not None and not (folder / "INCAR").exists()
@@ -107,6 +104,14 @@ def is_complete(folder: str | Path) -> bool:
     if (outcar if is_image else vasprun) is None:
         return False
     return all(has_end_marker(path) for path in (vasprun, outcar) if path is not None)
+
+
+def _engine_ended(folder: Path) -> bool:
+    """Return whether no engine left the folder unfinished; an unreadable report is no end."""
+    try:
+        return has_ended(folder)
+    except RunError:
+        return False
 
 
 def image_folders(folder: Path) -> list[Path]:
@@ -182,118 +187,3 @@ def _check_atoms(vasprun: Vasprun, reference: Structure, name: str) -> list[str]
         )
     moved = displacements(reference, vasprun.initial_structure).max()
     return [f"started up to {moved:.2f} Angstrom away from {name}"] if moved > 0.01 else []
-
-
-def _assemble(folder: Path, vasprun: Vasprun, outcar: Outcar | None, notes: list[str]) -> Run:
-    """Return the Run of two files that belong together."""
-    report = read_engine_report(folder, vasprun.program)
-    corrections, log_notes = read_corrections(folder)
-    flags = vasprun.initial_structure.site_properties.get("selective_dynamics")
-    max_force = free_force(vasprun.forces, flags, vasprun.structure.lattice.matrix)
-    reasons = unconverged_reasons(
-        vasprun.parameters,
-        electronic_steps=vasprun.electronic_steps,
-        is_relaxed=None if outcar is None else outcar.is_relaxed,
-        is_stopped=outcar is not None and outcar.is_stopped,
-        max_force=max_force,
-    )
-    breach = early_breach_note(vasprun.parameters, vasprun.electronic_steps)
-    return Run(
-        folder=str(folder),
-        settings=_settings(vasprun, report),
-        engine_version=str(report["engine_version"]) if report else vasprun.version,
-        status="unconverged" if reasons else "converged",
-        reasons=reasons,
-        initial_structure=vasprun.initial_structure,
-        structure=vasprun.structure,
-        e0=vasprun.e0,
-        free_energy=vasprun.free_energy,
-        e_wo_entropy=vasprun.e_wo_entropy,
-        efermi=_efermi(vasprun, outcar),
-        forces=vasprun.forces,
-        max_force=max_force,
-        n_ionic_steps=len(vasprun.electronic_steps),
-        n_electrons=vasprun.n_electrons,
-        charge=round(float(vasprun.valences.sum()) - vasprun.n_electrons, 6) + 0.0,
-        magnetization=_magnetization(vasprun, outcar),
-        incar=vasprun.incar,
-        kpoints=vasprun.kpoints,
-        elapsed_s=_elapsed(outcar, report),
-        dos=_dos(vasprun.dos, report),
-        bands=vasprun.bands,
-        site_charges=_site_charges(vasprun, outcar, report),
-        corrections=corrections,
-        notes=(
-            *notes,
-            *([breach] if breach else []),
-            *engine_notes(report),
-            *log_notes,
-            *screen_notes(folder),
-        ),
-    )
-
-
-def _settings(vasprun: Vasprun, report: Mapping[str, Any] | None) -> Settings:
-    """Return the settings of VASP or of the engine."""
-    if report is not None:
-        return engine_settings(report, titels=vasprun.titels, kpoint_spacing=vasprun.kpoint_spacing)
-    parameters = merge_parameters(vasprun.incar, vasprun.parameters)
-    return vasp_settings(parameters, titels=vasprun.titels, kpoint_spacing=vasprun.kpoint_spacing)
-
-
-def _efermi(vasprun: Vasprun, outcar: Outcar | None) -> float:
-    """Return the Fermi level of the last ionic step."""
-    found = vasprun.efermi
-    if found is None and outcar is not None:
-        found = outcar.efermi
-    if found is None:
-        raise RunError(f"{vasprun.path}: no Fermi level, here or in OUTCAR. Run it again.")
-    return found
-
-
-def _magnetization(vasprun: Vasprun, outcar: Outcar | None) -> float | None:
-    """Return the magnetization of a collinear run; None without spin."""
-    if int(vasprun.parameters.get("ISPIN", 1)) != 2:
-        return None
-    if outcar is not None and outcar.magnetization is not None:
-        return outcar.magnetization
-    bands: Bands | None = vasprun.bands
-    if bands is None:
-        return None
-    up, down = np.einsum("skb,k->s", bands.occupations, bands.weights)
-    return float(up - down)
-
-
-def _elapsed(outcar: Outcar | None, report: Mapping[str, Any] | None) -> float:
-    """Return the wall time in s; 0 when no file tells."""
-    wall = (report or {}).get("wall_s")
-    if wall is not None:
-        return float(wall)
-    return 0.0 if outcar is None else outcar.elapsed_s
-
-
-def _dos(dos: Dos | None, report: Mapping[str, Any] | None) -> Dos | None:
-    """Return the DOS, labelled by the way the engine projects."""
-    if dos is None or report is None:
-        return dos
-    return dataclasses.replace(dos, projection="Mulliken")
-
-
-def _site_charges(
-    vasprun: Vasprun, outcar: Outcar | None, report: Mapping[str, Any] | None
-) -> SiteCharges | None:
-    """Return OUTCAR's electrons per atom; Mulliken's must sum to NELECT."""
-    if outcar is None or outcar.site_electrons is None:
-        return None
-    electrons = outcar.site_electrons
-    excess = float(electrons.sum()) - vasprun.n_electrons
-    if report is not None and abs(excess) > 0.01 + 1e-3 * len(electrons):
-        raise RunError(
-            f"{outcar.path}: Mulliken populations sum to {electrons.sum():.3f} electrons, NELECT "
-            f"is {vasprun.n_electrons:g}. The file is damaged: run the engine again."
-        )
-    return SiteCharges(
-        scheme="PAW spheres" if report is None else "Mulliken",
-        electrons=electrons,
-        net=vasprun.valences - electrons,
-    )

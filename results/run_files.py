@@ -86,6 +86,7 @@ class XmlScan:
 
     header: bytes  # everything up to the end of <atominfo>
     n_documents: int  # how often <modeling> opens
+    n_steps: int  # ionic steps begun
     n_bytes: int  # uncompressed
     is_complete: bool  # the last thing in the file is </modeling>
 
@@ -103,19 +104,21 @@ def scan_vasprun(path: Path) -> XmlScan:
     XmlScan
         Marks of a whole, single document; memory stays at a few MB.
     """
-    header, tail, n_documents, n_bytes = bytearray(), b"", 0, 0
-    has_header = False
+    header, tail, n_bytes, has_header = bytearray(), b"", 0, False
+    counts = {b"<modeling>": 0, b"<calculation>": 0}
     for chunk in read_chunks(path):
         n_bytes += len(chunk)
-        # The overlap is one byte shorter than the mark, so that no mark is counted twice.
-        n_documents += (tail[-9:] + chunk).count(b"<modeling>")
+        for mark in counts:
+            # The overlap is one byte shorter than the mark, so that none is counted twice.
+            counts[mark] += (tail[1 - len(mark) :] + chunk).count(mark)
         tail = (tail + chunk)[-64:]
         if not has_header:
             header += chunk
             has_header = b"</atominfo>" in header
     return XmlScan(
         header=bytes(header.partition(b"</atominfo>")[0]),
-        n_documents=n_documents,
+        n_documents=counts[b"<modeling>"],
+        n_steps=counts[b"<calculation>"],
         n_bytes=n_bytes,
         is_complete=tail.rstrip().endswith(b"</modeling>"),
     )

@@ -10,6 +10,7 @@ from ..structures.errors import RunError
 from .run_files import find_file, read_bytes, read_chunks
 
 _SCREENS = ("vasp.out", "vasp_output", "stdout", "std_err.txt")
+_UNFINISHED = frozenset({"running", "refused", "failed"})
 _COMPLAINTS = re.compile(
     rb"^.*(?:very serious problems|internal error|Sub-Space-Matrix is not hermitian|"
     rb"ZBRENT: fatal|Error EDDDAV).*$",
@@ -51,13 +52,44 @@ def read_engine_report(folder: Path, program: str) -> Mapping[str, Any] | None:
             f"{path}: belongs to an engine, but the outputs beside it were written by VASP. "
             "Remove the one that is left over from an earlier run."
         )
-    try:
-        report: Mapping[str, Any] = json.loads(path.read_text())
-        missing = {"engine", "engine_version", "method", "temperature_K"} - set(report)
-    except (ValueError, TypeError) as error:
-        raise RunError(f"{path}: not readable: {error}. Run the engine again.") from error
+    report = _load(path)
+    if not has_ended(folder):
+        raise RunError(
+            f"{path}: the engine did not come to its end (status '{report.get('status')}'), so "
+            f"the outputs may be of an earlier run. {report.get('error', '')} Run it again."
+        )
+    missing = {"engine", "engine_version", "method", "temperature_K"} - set(report)
     if missing:
         raise RunError(f"{path}: lacks {', '.join(sorted(missing))}. Run the engine again.")
+    return report
+
+
+def has_ended(folder: Path) -> bool:
+    """Return whether an engine that worked in the folder came to its end; True without a report.
+
+    Parameters
+    ----------
+    folder
+        The run folder; an engine that is running, died, or refused the inputs leaves its outputs
+        unfinished, or those of an earlier run.
+
+    Raises
+    ------
+    RunError
+        ``engine.json`` cannot be read.
+    """
+    path = folder / "engine.json"
+    return not path.is_file() or _load(path).get("status", "ended") not in _UNFINISHED
+
+
+def _load(path: Path) -> Mapping[str, Any]:
+    """Return an engine's report, or the status of one that was killed by a signal."""
+    try:
+        report: dict[str, Any] = json.loads(read_bytes(path))
+        if str(report.get("status", "")).startswith("ended by"):
+            report["status"] = "running"
+    except (ValueError, TypeError, AttributeError) as error:
+        raise RunError(f"{path}: not readable: {error}. Run the engine again.") from error
     return report
 
 
@@ -66,12 +98,13 @@ def engine_notes(report: Mapping[str, Any] | None) -> tuple[str, ...]:
 
     Examples
     --------
-    >>> engine_notes({"noted": ["IVDW: dispersion is built in", {"tag": "ALGO", "why": "none"}]})
-    ('IVDW: dispersion is built in', 'tag ALGO, why none')
+    >>> engine_notes({"noted": {"IVDW": "built in", "ENCUT": "no plane waves"}})
+    ('IVDW: built in', 'ENCUT: no plane waves')
     """
-    noted = (report or {}).get("noted", [])
-    items = noted.items() if isinstance(noted, Mapping) else noted
-    return tuple(_sentence(item) for item in items)
+    noted = (report or {}).get("noted", {})
+    if isinstance(noted, Mapping):
+        return tuple(f"{tag}: {note}" for tag, note in noted.items())
+    return tuple(str(note) for note in noted)
 
 
 def read_corrections(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -108,15 +141,6 @@ def screen_notes(folder: Path) -> tuple[str, ...]:
             for line in _COMPLAINTS.findall(b"".join(read_chunks(path))):
                 notes.append(f"{name}: {line.decode('latin-1').strip(' |*')}")
     return tuple(dict.fromkeys(notes))
-
-
-def _sentence(item: Any) -> str:
-    """Return a note as text, whichever way the engine wrote it."""
-    if isinstance(item, Mapping):
-        return ", ".join(f"{key} {value}" for key, value in item.items())
-    if isinstance(item, tuple):
-        return ": ".join(str(part) for part in item)
-    return str(item)
 
 
 def _correction(step: Mapping[str, Any]) -> str:

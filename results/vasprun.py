@@ -83,6 +83,8 @@ def parse_vasprun(path: str | Path) -> Vasprun:
             f"{path}: cut: does not end with </modeling>, so the run died, was killed, or is "
             f"still going. {_AGAIN}"
         )
+    if scan.n_steps == 0:
+        raise RunError(f"{path}: no ionic step was finished. {_AGAIN}")
     try:
         raw = _read(path)
         return _convert(path, raw, scan.header, scan.n_bytes)
@@ -104,8 +106,6 @@ def _read(path: Path) -> PymatgenVasprun:
 
 def _convert(path: Path, raw: PymatgenVasprun, header: bytes, n_bytes: int) -> Vasprun:
     """Return our record of pymatgen's, each part checked."""
-    if not raw.ionic_steps:
-        raise RunError(f"{path}: no ionic step was finished. {_AGAIN}")
     for number, step in enumerate(raw.ionic_steps, start=1):
         _check_step(path, number, step)
     last, parameters = raw.ionic_steps[-1], dict(raw.parameters)

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,11 @@ import pytest
 from pymatgen.core import Lattice, Structure
 from pymatgen.io.vasp.inputs import Poscar
 
+from heterofire.launchers.engines.run import run_engine
 from heterofire.results.convergence import unconverged_reasons
+from heterofire.results.densities import read_density
 from heterofire.results.neb_parsing import parse_band
+from heterofire.results.outcar import parse_outcar
 from heterofire.results.parsing import is_complete, parse_run
 from heterofire.results.run_settings import merge_parameters, vasp_settings
 from heterofire.structures.errors import RunError
@@ -334,6 +338,81 @@ def test_folder_with_an_unfinished_output_is_not_complete(tmp_path):
         assert not is_complete(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ("   NELECT = 24.0000", "", "NELECT is missing"),
+        ("NIONS = 3", "", "NIONS. is missing"),
+        ("TOTEN  = -10.2", "TOTAL  = -10.2", "no ionic step was finished"),
+        ("energy  without entropy=", "energy", "energies of ionic step 1 are incomplete"),
+        ("TOTAL-FORCE", "FORCE", "atom 1 of 3 are not six numbers: missing"),
+        (" 3  0.0  0.0  6.000", "", "table 'total charge' has not 3 atoms"),
+        (" 3  0.0  0.0  6.000", " 3  0.0  0.0  *****", "total charge is '.....', not a number"),
+        ("E-fermi :   1.5000", "E-fermi :      NaN", "E-fermi is 'NaN'"),
+    ],
+)
+def test_outcar_that_lacks_a_part_is_refused(tmp_path, old, new, what):
+    path = write_run(tmp_path, charges=[9.0, 9.0, 6.0]) / "OUTCAR"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(RunError, match=rf"OUTCAR: .*{what}"):
+        parse_outcar(path)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "new", "what"),
+    [
+        (r"<calculation>.*</calculation>", "", "no ionic step was finished"),
+        (r"<varray name='forces'>.*?</varray>", "", "ionic step 1 has no forces"),
+        (r"<scstep>.*</scstep>", "", "ionic step 1 has no energies"),
+        (r"<rc><c>2</c><c>K", "<rc><c>1</c><c>K", "atom types counts 2 atoms, the structure has 3"),
+        (r"<total>.*</total>", "", "density of states is damaged"),
+        (r"<parameters>.*</parameters>", "", "malformed"),
+        (r"<atominfo>.*</atominfo>", "", "malformed"),
+    ],
+)
+def test_vasprun_that_lacks_a_part_is_refused(tmp_path, pattern, new, what):
+    path = write_run(tmp_path) / "vasprun.xml"
+    text, count = re.subn(pattern, new, path.read_text(), flags=re.DOTALL)
+    assert count == 1
+    path.write_text(text)
+    with pytest.raises(RunError, match=rf"vasprun.xml: .*{what}"):
+        parse_run(tmp_path)
+
+
+def test_fermi_level_comes_from_outcar_where_no_dos_was_written(tmp_path):
+    path = write_run(tmp_path) / "vasprun.xml"
+    path.write_text(re.sub(r"<dos>.*</dos>", "", path.read_text(), flags=re.DOTALL))
+    assert parse_run(tmp_path).efermi == 1.5
+    (tmp_path / "OUTCAR").unlink()
+    with pytest.raises(RunError, match="no Fermi level"):
+        parse_run(tmp_path)
+
+
+def test_poscar_without_elements_is_refused(tmp_path):
+    path = write_run(tmp_path) / "POSCAR"
+    lines = path.read_text().split("\n")
+    path.write_text("\n".join([*lines[:5], *lines[6:]]).replace(" K", "").replace(" S", ""))
+    with pytest.raises(RunError, match="POSCAR: names no elements"):
+        parse_run(tmp_path)
+    path.write_text("nothing of the kind\n")
+    with pytest.raises(RunError, match="POSCAR: not a POSCAR"):
+        parse_run(tmp_path)
+
+
+@pytest.mark.parametrize("bad", ["NaN", "****"])
+def test_density_with_nan_or_stars_is_refused(tmp_path, bad):
+    Poscar(START).write_file(tmp_path / "CHGCAR")
+    grid = f"\n 2 2 2\n 1.0 1.0 1.0 1.0 1.0\n 1.0 1.0 {bad}\n"
+    with (tmp_path / "CHGCAR").open("a") as stream:
+        stream.write(grid.replace(bad, "1.0"))
+    assert read_density(tmp_path / "CHGCAR")[1] == pytest.approx(1.0)
+    text = (tmp_path / "CHGCAR").read_text()
+    (tmp_path / "CHGCAR").write_text(text.rstrip().removesuffix("1.0") + bad + "\n")
+    with pytest.raises(RunError, match="CHGCAR: "):
+        read_density(tmp_path / "CHGCAR")
+
+
 # ---- what stands beside the outputs --------------------------------------------------------
 
 REPORT = {
@@ -341,7 +420,8 @@ REPORT = {
     "engine_version": "tblite 0.8.0",
     "method": "GFN1-xTB",
     "temperature_K": 1000.0,
-    "noted": ["IVDW: dispersion is built in"],
+    "noted": {"IVDW": "dispersion is built in"},
+    "status": "static",
     "wall_s": 3.5,
 }
 
@@ -381,6 +461,45 @@ def test_report_that_lacks_a_key_is_refused(tmp_path, key):
     report = {name: value for name, value in REPORT.items() if name != key}
     with pytest.raises(RunError, match=rf"lacks {key}"):
         parse_run(write_engine_run(tmp_path, report))
+
+
+@pytest.mark.parametrize("status", ["running", "refused", "failed", "ended by SIGTERM"])
+def test_outputs_of_an_engine_that_did_not_end_are_neither_complete_nor_read(tmp_path, status):
+    write_engine_run(tmp_path, {**REPORT, "status": status, "error": "LDAU is on."})
+    assert not is_complete(tmp_path)
+    with pytest.raises(RunError, match=r"did not come to its end .* LDAU is on"):
+        parse_run(tmp_path)
+
+
+def test_unreadable_report_is_refused(tmp_path):
+    (write_engine_run(tmp_path) / "engine.json").write_text("{")
+    assert not is_complete(tmp_path)
+    with pytest.raises(RunError, match=r"engine.json: not readable"):
+        parse_run(tmp_path)
+
+
+def test_an_engine_folder_is_read_like_vasps(tmp_path):
+    water = Structure(
+        Lattice.cubic(9.0),
+        "OHH",
+        [[4.5, 4.5, 4.5], [5.3, 4.5, 5.1], [3.7, 4.5, 5.1]],
+        coords_are_cartesian=True,
+    )
+    Poscar(water).write_file(tmp_path / "POSCAR")
+    (tmp_path / "INCAR").write_text(
+        "NSW = 0\nIBRION = -1\nISMEAR = -1\nSIGMA = 0.0862\nLORBIT = 10\n"
+    )
+    (tmp_path / "KPOINTS").write_text("Gamma\n0\nGamma\n1 1 1\n")
+    (tmp_path / "POTCAR.spec").write_text("O\nH\n")
+    assert run_engine("xtb", tmp_path) == 0
+    assert is_complete(tmp_path)
+    run = parse_run(tmp_path)
+    assert (run.settings.engine, run.settings.method) == ("xtb", "GFN1-xTB, 1000 K")
+    assert run.n_electrons == 8
+    assert run.site_charges.electrons.sum() == pytest.approx(8, abs=1e-3)
+    assert run.site_charges.net[0] < 0 < run.site_charges.net[1]
+    assert run.dos.projected.shape[0] == 3
+    assert run.e0 == pytest.approx((run.free_energy + run.e_wo_entropy) / 2, abs=1e-6)
 
 
 def test_mulliken_populations_must_sum_to_the_electrons(tmp_path):
@@ -560,6 +679,36 @@ def test_end_run_with_other_settings_is_refused(tmp_path, changes, what):
             (tmp_path / name / "engine.json").write_text(json.dumps(REPORT))
     with pytest.raises(RunError, match=what):
         parse_band(folder, **end_runs(tmp_path, **changes))
+
+
+def test_end_run_on_another_mesh_is_refused(tmp_path):
+    folder = write_band(tmp_path / "band", ends=False)
+    (folder / "KPOINTS").write_text("Gamma\n0\nGamma\n2 2 2\n")
+    with pytest.raises(RunError, match=r"kpoint_spacing is 0.5317 in the band, but 1.063 in"):
+        parse_band(folder, **end_runs(tmp_path))
+
+
+@pytest.mark.parametrize("image", ["00", "01"])
+@pytest.mark.parametrize("other", [START[:2], [START[2], START[0], START[1]]])
+def test_outcar_of_other_atoms_in_an_image_is_refused(tmp_path, image, other):
+    folder = write_band(tmp_path / "band")
+    other_run = write_run(tmp_path / "other", Structure.from_sites(other), n_electrons=18.0)
+    (folder / image / "OUTCAR").write_bytes((other_run / "OUTCAR").read_bytes())
+    with pytest.raises(RunError, match=rf"{image}/(OUTCAR|POSCAR).*(belongs to another|differ)"):
+        parse_band(folder, initial=None, final=None)
+
+
+@pytest.mark.parametrize("name", ["POSCAR", "OUTCAR"])
+def test_image_that_lacks_a_file_is_refused(tmp_path, name):
+    folder = write_band(tmp_path / "band")
+    (folder / "01" / name).unlink()
+    with pytest.raises(RunError, match=rf"01: no {name}"):
+        parse_band(folder, initial=None, final=None)
+
+
+def test_folder_without_images_is_no_band(tmp_path):
+    with pytest.raises(RunError, match="no band"):
+        parse_band(write_run(tmp_path), initial=None, final=None)
 
 
 def test_two_energies_of_one_end_point_must_agree(tmp_path):
