@@ -1,14 +1,15 @@
 """From a study to its calculations and to what is derived from them. Nothing runs here."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 from pymatgen.core import Structure
 
-from ..results.records import Label
+from ..results.records import Floats, Label
 from ..results.requests import (
     BarrierRequest,
     ChargeRequest,
@@ -18,9 +19,9 @@ from ..results.requests import (
     LegRequest,
     Request,
 )
-from ..structures.hops import build_hop
+from ..structures.hops import Hop, build_hop
 from ..structures.models import Model, build_model
-from ..structures.sites import find_sites, insert_ion
+from ..structures.sites import Site, find_sites, insert_ion
 from .calculations import Calculation
 from .inputs import make_inputs
 from .phases import build_phase
@@ -149,6 +150,7 @@ class _Planner:
     calculations: dict[str, Calculation] = field(default_factory=dict)
     phases: dict[str, Calculation] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
+    hop_starts: dict[str, Site] = field(default_factory=dict)
 
     def plan(self, source: str) -> Plan:
         """Return what was collected."""
@@ -284,10 +286,13 @@ class _Planner:
     def _add_hop(self, model: Model, path: HopPath) -> None:
         """Add a hop: both end points relaxed, then the band between them."""
         ion = self.study.ion
-        hop = build_hop(model, path.kind, ion=ion, gallery_gap=path.gallery_gap)
+        # All hosts share one cell, so that their barriers can belong to one and the same path.
+        start = self.hop_starts.get(path.kind)
+        hop = build_hop(model, path.kind, ion=ion, gallery_gap=path.gallery_gap, start=start)
+        self.hop_starts.setdefault(path.kind, hop.initial_site)
         label, ends = f"{ion}-hop-{path.kind}", {}
         for role, structure in (("initial", hop.initial), ("final", hop.final)):
-            held = _freeze(structure, path.freeze)
+            held = _freeze(structure, path, hop)
             name = f"{model.name}/{label}/{role}"
             ends[role] = self.add(model.name, name, "relax", held)
         keys = {role: calculation.key for role, calculation in ends.items()}
@@ -312,11 +317,23 @@ def _interlayer(model: Model, calculation: Calculation, label: str) -> Interlaye
     )
 
 
-def _freeze(structure: Structure, elements: Sequence[str]) -> Structure:
-    """Return the structure with all atoms of the given elements held fixed."""
-    if not elements:
+def _freeze(structure: Structure, path: HopPath, hop: Hop) -> Structure:
+    """Return the structure with the path's frozen elements held, but for those near the hop."""
+    if not path.freeze:
         return structure
-    free = [[site.specie.symbol not in elements] * 3 for site in structure]
+    ion = len(structure) - 1
+    ends = [end.frac_coords[ion] for end in (hop.initial, hop.final)]
+    free = []
+    for site in structure:
+        away = min(_along_plane(structure, site.frac_coords, end) for end in ends)
+        is_free = site.specie.symbol not in path.freeze or away < path.free_within
+        free.append([is_free] * 3)
     result: Structure = structure.copy()
     result.add_site_property("selective_dynamics", free)
     return result
+
+
+def _along_plane(structure: Structure, first: Floats, second: Floats) -> float:
+    """Return the shortest distance of two places parallel to the layers, in Angstrom."""
+    flat = [np.array([*place[:2], 0.0]) for place in (first, second)]
+    return float(structure.lattice.get_all_distances([flat[0]], [flat[1]])[0, 0])

@@ -33,7 +33,8 @@ class HopPath(_Part):
 
     kind: Literal["gallery", "surface", "through-layer"]
     images: Counts | dict[Profile, Counts] = 3
-    freeze: tuple[str, ...] = ()  # elements held fixed, at the end points as well
+    freeze: tuple[str, ...] = ()  # elements held fixed, at the end points as well ...
+    free_within: float = Field(default=0.0, ge=0)  # ... but not this near, Angstrom along the plane
     gallery_gap: float = Field(default=5.8, gt=3.0, lt=20.0)
 
 
