@@ -83,7 +83,7 @@ def plot_binding(
     Parameters
     ----------
     frame
-        Columns model, label (the site), reference, value (eV), status.
+        Columns model, label (the site), quantity, reference, value (eV), status.
     reference
         Which of the references is drawn; they are never mixed.
     printed
@@ -106,7 +106,8 @@ def plot_binding(
             colour, marker = colours[item.system]
             ax.plot(item.value, len(rows) - 1, marker, mec=colour, mfc="none", ms=4.5)
     _rows(ax, rows)
-    ax.set_xlabel(f"K binding energy against {reference} (eV)")
+    quantity = chosen["quantity"].iloc[0] if len(chosen) else "binding energy"
+    ax.set_xlabel(f"{quantity} against {reference} (eV)")
     return ax
 
 
@@ -187,5 +188,6 @@ def _rows(ax: Axes, names: Sequence[str]) -> None:
     ax.set_yticks(range(len(names)), [pretty(name) for name in names])
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)
+    ax.locator_params(axis="x", nbins=6)
     ax.grid(axis="x", lw=0.3, color="0.85")
     ax.set_axisbelow(True)
