@@ -11,7 +11,8 @@ from ..structures.errors import HeteroError, RunError
 from .barriers import band_barrier
 from .electronic import band_gap, d_band_centre, dos_at_fermi, run_symbols
 from .energies import energy_property
-from .records import Band, Dos, Floats, Property, Run, Settings
+from .interlayers import interlayer_distance
+from .records import Band, Dos, Property, Run, Settings
 from .requests import (
     BarrierRequest,
     DosRequest,
@@ -22,8 +23,6 @@ from .requests import (
 from .store import ResultStore
 
 _Record = TypeVar("_Record", Run, Band)
-
-_PLANE = 0.8  # Angstrom: atoms this close to the outermost one belong to its plane
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,48 +269,6 @@ def _interlayer_value(run: Run, request: InterlayerRequest) -> _Value:
         request.top,
     )
     return _Value(quantity="interlayer distance", unit="Angstrom", value=distance)
-
-
-def interlayer_distance(
-    lattice: Floats, fractional: Floats, bottom: Sequence[int], top: Sequence[int]
-) -> float:
-    """Return the distance between the facing atom planes of two layers in Angstrom.
-
-    A plane is the mean height of the atoms within 0.8 Angstrom of the layer's outermost one,
-    measured along the normal of the first two lattice vectors.
-
-    Parameters
-    ----------
-    lattice
-        (3, 3), rows, in Angstrom.
-    fractional
-        (n_atoms, 3); layers may be wrapped through the cell boundary.
-    bottom, top
-        Atom indices of each layer.
-
-    Examples
-    --------
-    >>> lattice = np.diag([3.0, 3.0, 20.0])
-    >>> atoms = np.array([[0, 0, 0.95], [0.3, 0, 0.05], [0, 0, 0.25], [0, 0, 0.35]])
-    >>> round(interlayer_distance(lattice, atoms, [0, 1], [2, 3]), 6)
-    4.0
-    """
-    normal = np.cross(lattice[0], lattice[1])
-    height = abs(float(np.linalg.det(lattice))) / float(np.linalg.norm(normal))
-    low = _unwrapped(fractional[list(bottom), 2]) * height
-    high = _unwrapped(fractional[list(top), 2]) * height
-    high = high - np.floor((high.mean() - low.mean()) / height) * height
-    facing_low = low[low > low.max() - _PLANE].mean()
-    facing_high = high[high < high.min() + _PLANE].mean()
-    return float(facing_high - facing_low)
-
-
-def _unwrapped(positions: Floats) -> Floats:
-    """Return fractional positions of one layer without the jump at the cell boundary."""
-    centre = np.angle(np.exp(2j * np.pi * positions).mean()) / (2 * np.pi)
-    offsets: Floats = positions - centre
-    unwrapped: Floats = centre + offsets - np.round(offsets)
-    return unwrapped
 
 
 def _charge_value(run: Run, element: str) -> _Value:

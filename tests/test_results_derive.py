@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from heterofire.results.derive import derive, interlayer_distance
+from heterofire.results.derive import derive
+from heterofire.results.interlayers import interlayer_distance
 from heterofire.results.records import Label
 from heterofire.results.requests import (
     BarrierRequest,
