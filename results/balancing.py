@@ -41,14 +41,7 @@ def balance(reactants: Sequence[Formula], products: Sequence[Formula]) -> tuple[
     signs = [-1] * len(reactants) + [1] * len(products)
     equation = f"{' + '.join(names[: len(reactants)])} -> {' + '.join(names[len(reactants) :])}"
     elements = sorted({element for counts in species for element in counts})
-    rows = [
-        [
-            sign * counts.get(element, Fraction(0))
-            for sign, counts in zip(signs, species, strict=True)
-        ]
-        for element in elements
-    ]
-    basis = _null_space(rows, len(species))
+    basis = _null_space(_rows(species, signs, elements), len(species))
     if not basis:
         raise InputError(f"{equation} cannot be balanced: {_culprits(names, species, elements)}")
     if len(basis) > 1:
@@ -63,6 +56,16 @@ def balance(reactants: Sequence[Formula], products: Sequence[Formula]) -> tuple[
             "change the reaction."
         )
     return amounts
+
+
+def _rows(
+    species: Sequence[Mapping[str, Fraction]], signs: Sequence[int], elements: Sequence[str]
+) -> list[list[Fraction]]:
+    """Return one row per element: what each species brings, negative for reactants."""
+    return [
+        [n * counts.get(element, Fraction(0)) for n, counts in zip(signs, species, strict=True)]
+        for element in elements
+    ]
 
 
 def _formula(item: Formula) -> str:

@@ -68,11 +68,7 @@ def fit_barrier(path: Sequence[float] | Floats, energies: Sequence[float] | Floa
     (0.6, 0.7)
     """
     x, e = np.asarray(path, dtype=float), np.asarray(energies, dtype=float)
-    if x.size < 3 or x.shape != e.shape or not np.isfinite(e).all() or (np.diff(x) <= 0).any():
-        raise RunError(
-            f"no barrier from {e.size} energies at {np.round(x, 3).tolist()} Angstrom: at least "
-            "three images with increasing positions are needed. Check the order of the images."
-        )
+    _check_images(x, e)
     relative = e - e[0]
     falls = relative[1] < -_DEPTH, relative[-2] < relative[-1] - _DEPTH
     ends: Any = tuple((2, 0.0) if fall else (1, 0.0) for fall in falls)  # (order, value)
@@ -94,6 +90,15 @@ def fit_barrier(path: Sequence[float] | Floats, energies: Sequence[float] | Floa
         minima=minima,
         notes=tuple(_notes(x, relative, falls, minima, top)),
     )
+
+
+def _check_images(x: Floats, e: Floats) -> None:
+    """Refuse what is no path."""
+    if x.size < 3 or x.shape != e.shape or not np.isfinite(e).all() or (np.diff(x) <= 0).any():
+        raise RunError(
+            f"no barrier from {e.size} energies at {np.round(x, 3).tolist()} Angstrom: at least "
+            "three images with increasing positions are needed. Check the order of the images."
+        )
 
 
 def band_barrier(band: Band, initial: Run | None = None, final: Run | None = None) -> Barrier:

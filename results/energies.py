@@ -7,13 +7,14 @@ balance, or when its legs were computed in ways that do not cancel.
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pymatgen.core import Composition
 
 from ..structures.errors import InputError
 from .balancing import balance
 from .compatibility import check_meshes, check_settings
-from .records import Leg, Property, Run
+from .records import Leg, Property, Run, Settings
 from .requests import EnergyRequest, LegRequest
 
 __all__ = ["balance", "energy_property"]
@@ -61,16 +62,10 @@ def energy_property(
     notes = [*check_meshes(_name(request), used), *_unconverged_notes(used)]
     if any(leg.key is None for leg in legs):
         notes.append("an electron is counted at the vacuum level, with energy 0")
-    settings = used[0][1].settings
     return Property(
+        **_identity(request, used[0][1].settings),
         study=study,
         profile=profile,
-        engine=settings.engine,
-        method=settings.method,
-        model=request.model,
-        quantity=request.quantity,
-        label=request.label,
-        reference=request.reference,
         value=math.fsum(leg.factor * leg.energy for leg in legs) / request.per,
         unit=f"eV/{request.per_what}" if request.per_what else "eV",
         energy_kind="E0",
@@ -80,6 +75,18 @@ def energy_property(
         detail={"equation": request.equation, "per": request.per, "per_what": request.per_what},
         notes=tuple(notes),
     )
+
+
+def _identity(request: EnergyRequest, settings: Settings) -> dict[str, Any]:
+    """Return what tells the energy from others."""
+    return {
+        "engine": settings.engine,
+        "method": settings.method,
+        "model": request.model,
+        "quantity": request.quantity,
+        "label": request.label,
+        "reference": request.reference,
+    }
 
 
 def _leg(leg: LegRequest, runs: Mapping[str, Run]) -> Leg:
