@@ -31,7 +31,7 @@ class EngineRecord:
             "engine": self.engine,
             "engine_version": self.engine_version,
             "method": self.method,
-            "temperature_K": round(self.temperature_kelvin, 2),
+            "temperature_K": round(self.temperature_kelvin, 6),
             "status": status,
             "started": self.started.isoformat(timespec="seconds"),
             "finished": None if status == "running" else now.isoformat(timespec="seconds"),

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib import metadata
@@ -134,25 +133,26 @@ class XtbPotential:
         )
 
     def _run(self) -> None:
-        """Run the self-consistent field, once more from scratch and damped if it fails."""
+        """Run the self-consistent field; if it fails, from scratch, and then damped as well."""
         from tblite.exceptions import TBLiteRuntimeError
 
-        self._log.clear()
-        started = time.monotonic()
-        try:
-            self._result = self._calculator.singlepoint(self._result)
-        except TBLiteRuntimeError:
+        attempts = [(self._result, 0.4), (None, 0.4), (None, 0.1)]
+        if self._result is None:
+            attempts.pop(0)
+        failure: TBLiteRuntimeError | None = None
+        for start, damping in attempts:
             self._log.clear()
-            self._calculator.set("mixer-damping", 0.1)
+            self._calculator.set("mixer-damping", damping)
             try:
-                self._result = self._calculator.singlepoint()
+                self._result = self._calculator.singlepoint(start)
             except TBLiteRuntimeError as error:
-                raise EngineError(
-                    f"tblite: {error}, also with a damping of 0.1 from a fresh start "
-                    f"({time.monotonic() - started:.0f} s). Check the geometry or raise SIGMA."
-                ) from error
-            finally:
-                self._calculator.set("mixer-damping", 0.4)
+                self._result, failure = None, error
+            else:
+                return
+        raise EngineError(
+            f"tblite: {failure}, from a fresh start and with a mixer damping of 0.1 as well. "
+            "Check the geometry or raise SIGMA."
+        ) from failure
 
     def _entropy(self, levels: FloatArray) -> float:
         """Return S/k; each spin channel has its own Fermi level, as in tblite."""
