@@ -73,6 +73,24 @@ def test_every_reaction_conserves_atoms_and_counts_two_chalcogens(quick):
         assert consumed == pytest.approx(2.0)
 
 
+@pytest.mark.parametrize("profile", ["quick", "paper", "converged"])
+def test_all_routes_with_se_hold_the_same_fraction_of_it(profile):
+    plan = plan_study(load_study("potassium-anode"), profile, engine="vasp")
+    cells = {c.key: c.structure.composition for c in plan.calculations}
+    fractions = []
+    for request in plan.requests:
+        if getattr(request, "quantity", "") == "reaction energy" and request.model == "with Se":
+            amounts = {
+                element: sum(
+                    -leg.factor * cells[leg.key][element] for leg in request.legs if leg.factor < 0
+                )
+                for element in ("S", "Se")
+            }
+            fractions.append(amounts["Se"] / sum(amounts.values()))
+    assert len(fractions) == 4
+    assert fractions == pytest.approx([fractions[0]] * 4)
+
+
 def test_end_points_of_a_band_have_the_same_atoms_in_the_same_order(quick):
     for band in (c for c in quick.calculations if c.n_images):
         assert [s.specie for s in band.structure] == [s.specie for s in band.final]

@@ -1,10 +1,11 @@
 """Reference phases of a study: atoms and molecules in boxes, crystals and their supercells."""
 
+import numpy as np
 from pymatgen.core import Structure
 
 from ..structures.boxes import atom_in_box, molecule_in_box
 from ..structures.crystals import build_crystal
-from ..structures.edits import remove_one, substitute_one, supercell
+from ..structures.edits import remove_one, replace_atoms, substitute_one, supercell
 from .study import Phase, Profile, pick
 
 
@@ -27,5 +28,17 @@ def build_phase(phase: Phase, profile: Profile) -> Structure:
     if phase.remove is not None:
         structure = remove_one(structure, phase.remove)
     for old, new in phase.replace.items():
-        structure = substitute_one(structure, old, new)
+        structure = _replace(structure, old, new, pick(phase.n_replace, profile))
     return structure
+
+
+def _replace(structure: Structure, old: str, new: str, n: int) -> Structure:
+    """Replace n atoms of an element, each as far from those before it as the cell allows."""
+    result = substitute_one(structure, old, new)
+    for _ in range(n - 1):
+        atoms = {
+            el: [i for i, s in enumerate(result) if s.specie.symbol == el] for el in (old, new)
+        }
+        distances = result.distance_matrix[np.ix_(atoms[old], atoms[new])].min(axis=1)
+        result = replace_atoms(result, [atoms[old][int(distances.argmax())]], new)
+    return result

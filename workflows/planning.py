@@ -134,7 +134,7 @@ def plan_study(
     for host in study.hosts:
         planner.add_host(build_model(host, size=study.size(profile)))
     for reaction in study.reactions:
-        planner.requests.append(reaction_request(reaction, study.per, planner.phases))
+        planner.requests.append(reaction_request(reaction, study.per, planner.phases, profile))
     return planner.plan(source or study.study)
 
 

@@ -8,11 +8,14 @@ from ..results.balancing import balance
 from ..results.requests import EnergyRequest, LegRequest
 from ..structures.errors import InputError
 from .calculations import Calculation
-from .study import Normalisation, Reaction
+from .study import Normalisation, Profile, Reaction
 
 
 def reaction_request(
-    reaction: Reaction, per: Normalisation | None, phases: Mapping[str, Calculation]
+    reaction: Reaction,
+    per: Normalisation | None,
+    phases: Mapping[str, Calculation],
+    profile: Profile,
 ) -> EnergyRequest:
     """Return the energy of a reaction with coefficients that conserve every element.
 
@@ -25,6 +28,8 @@ def reaction_request(
         Which atoms among the reactants the energy is counted on.
     phases
         The calculation of each phase.
+    profile
+        Of the study.
 
     Raises
     ------
@@ -35,7 +40,8 @@ def reaction_request(
     reactants = [name for name in reaction.reactants if name not in spectators]
     products = [name for name in reaction.products if name not in spectators]
     cells = {name: phases[name].structure.composition for name in (*reactants, *products)}
-    coefficients = _coefficients(reaction, reactants, products, cells)
+    ratio = reaction.ratio_for(profile)
+    coefficients = _coefficients(ratio, reactants, products, cells)
     scale = _scale(reaction, per, {n: (coefficients[n], cells[n]) for n in reactants})
     signs = dict.fromkeys(reactants, -1.0) | dict.fromkeys(products, 1.0)
     legs = [
@@ -57,13 +63,13 @@ def reaction_request(
 
 
 def _coefficients(
-    reaction: Reaction,
+    ratio: Mapping[str, int],
     reactants: Sequence[str],
     products: Sequence[str],
     cells: Mapping[str, Composition],
 ) -> dict[str, float]:
     """Return how many cells of each phase take part; a mixture of reactants counts as one."""
-    parts = {n: _part(reaction.ratio, cells[n]) for n in reactants}
+    parts = {n: _part(ratio, cells[n]) for n in reactants}
     mixture = Composition()
     for name, part in parts.items():
         mixture += cells[name] * part

@@ -46,7 +46,8 @@ class Phase(_Part):
     crystal: str | None = None
     charge: int = 0
     supercell: Repeats | dict[Profile, Repeats] = (1, 1, 1)
-    replace: dict[str, str] = {}  # one atom of the key's element becomes the value's
+    replace: dict[str, str] = {}  # an atom of the key's element becomes the value's
+    n_replace: Counts | dict[Profile, Counts] = 1  # ... in this many places, far from each other
     remove: str | None = None  # one atom of this element is taken out
 
     @model_validator(mode="after")
@@ -72,7 +73,13 @@ class Reaction(_Part):
     reactants: tuple[str, ...]
     products: tuple[str, ...]
     series: str = ""  # e.g. "without Se", "with Se"
-    ratio: dict[str, Counts] = {}  # atoms among the reactants, where balancing leaves a choice
+    ratio: dict[
+        Profile, dict[str, Counts]
+    ] = {}  # atoms among the reactants, where balancing leaves a choice
+
+    def ratio_for(self, profile: Profile) -> dict[str, int]:
+        """Return the fixed ratio of atoms in one profile; empty where balancing decides."""
+        return self.ratio.get(profile, {})
 
 
 class Normalisation(_Part):
