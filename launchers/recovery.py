@@ -131,4 +131,4 @@ def _refresh_stuck(launchpad: LaunchPad) -> None:
         for fw_id, state in states.items():
             above = parents.get(fw_id, [])
             if state == "WAITING" and all(states.get(p) == "COMPLETED" for p in above):
-                launchpad._refresh_wf(above[0] if above else fw_id)
+                launchpad._refresh_wf(fw_id)
