@@ -1,6 +1,7 @@
 """VASP, or the engine that stands in for it, run through custodian."""
 
 import logging
+import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,6 +43,11 @@ def run_vasp(folder: Path, command: Sequence[str]) -> tuple[str, ...]:
     from custodian.custodian import CustodianError
     from custodian.vasp.jobs import VaspJob
 
+    if shutil.which(command[0]) is None:
+        raise EngineError(
+            f"cannot start {command[0]!r}: there is no such program on this machine. Set vasp_cmd "
+            "in the env of my_fworker.yaml, and load the modules it needs."
+        )
     job = VaspJob(list(command), backup=False, auto_gamma=False, auto_npar=False)
     custodian = Custodian(
         _handlers(),
@@ -54,10 +60,6 @@ def run_vasp(folder: Path, command: Sequence[str]) -> tuple[str, ...]:
     _running.append(job)
     try:
         custodian.run()
-    except FileNotFoundError as error:
-        raise EngineError(
-            f"cannot start {command[0]!r} ({error}). Set vasp_cmd in the env of my_fworker.yaml."
-        ) from error
     except CustodianError as error:
         raise EngineError(_last_words(folder, command, str(error))) from error
     finally:
