@@ -104,6 +104,8 @@ def check_kpoints(path: Path, lattice: FloatArray, kspacing: float | None) -> No
         elif n_points == 0 and style == "a":
             length = float(lines[3].split()[0])
             _refuse_mesh(str(file), _mesh(lattice, 2 * np.pi / length, rounding=0.5))
+        elif style == "l":
+            raise EngineError(f"{file} lists lines of a band structure; this engine has Gamma only")
         else:
             point = [float(word) for word in lines[3].split()[:3]]
             _refuse_mesh(str(file), (n_points, 1, 1), is_shifted=any(point))

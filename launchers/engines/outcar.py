@@ -40,7 +40,9 @@ def format_header(
         _RULE,
         " INCAR:",
         *(f"   {tag} = {value}" for tag, value in tags.items()),
-        " POTCAR: none is used, the method has its own parameters for",
+        " no POTCAR is used: the method has its own parameters for each element",
+        # VASP lists the potentials twice, and ASE drops the second half of what it finds.
+        *(f" POTCAR:    {method} {symbol}" for symbol in potcar_symbols),
         *_species(poscar, evaluation, method, potcar_symbols),
         "",
         f" POSCAR: {poscar.comment}",
@@ -66,9 +68,10 @@ def format_header(
         "",
         *_parameters(settings, evaluation),
         "",
-        f"  volume of cell : {poscar.volume:11.2f}",
-        "      direct lattice vectors                 reciprocal lattice vectors",
-        *_lattice(poscar.lattice),
+        *_cell(poscar),
+        "",
+        " k-points in reciprocal lattice and weights: Gamma",
+        "   0.00000000  0.00000000  0.00000000       1.000",
         "",
         _RULE,
         "",
@@ -84,6 +87,7 @@ def _species(
     for (symbol, n), potcar in zip(poscar.species, potcar_symbols, strict=True):
         mass = atomic_masses[atomic_numbers[symbol]]
         lines += [
+            f" POTCAR:    {method} {potcar}",
             f"   TITEL  = {method} {potcar}",
             f"   POMASS = {mass:8.3f}; ZVAL   = {evaluation.valences[first]:8.3f}  mass, valence",
         ]
@@ -97,12 +101,17 @@ def _sites(poscar: Poscar) -> list[str]:
     return rows + ["".join(f"{x:12.8f}" for x in site) for site in poscar.fractional]
 
 
-def _lattice(lattice: FloatArray) -> list[str]:
-    """Return rows of direct and reciprocal vectors (without 2 pi)."""
-    both = np.hstack([lattice, np.linalg.inv(lattice).T])
+def _cell(poscar: Poscar) -> list[str]:
+    """Return the volume, and rows of direct and reciprocal vectors (without 2 pi)."""
+    inverse = np.linalg.inv(poscar.lattice).T
+    rows = [
+        "".join(f"{x:13.9f}" for x in direct) + "    " + "".join(f"{x:13.9f}" for x in reciprocal)
+        for direct, reciprocal in zip(poscar.lattice, inverse, strict=True)
+    ]
     return [
-        "".join(f"{x:13.9f}" for x in row[:3]) + "    " + "".join(f"{x:13.9f}" for x in row[3:])
-        for row in both
+        f"  volume of cell : {poscar.volume:11.2f}",
+        "      direct lattice vectors                 reciprocal lattice vectors",
+        *rows,
     ]
 
 
@@ -160,6 +169,10 @@ def format_step(
         f" E-fermi : {evaluation.fermi_level:10.6f}     XC(G=0):   0.0000     alpha+bet :  0.0000",
         "",
         *_stress(evaluation.stress, poscar.volume),
+        " VOLUME and BASIS-vectors are now :",
+        " " + "-" * 77,
+        *_cell(poscar),
+        "",
         " POSITION                                       TOTAL-FORCE (eV/Angst)",
         " " + "-" * 83,
         *_forces(positions, evaluation.forces),

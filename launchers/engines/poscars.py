@@ -62,21 +62,25 @@ def read_poscar(path: Path) -> Poscar:
         for i in range(3):
             where, line = next(numbered)
             lattice[i] = [float(word) for word in line.split()[:3]]
-        lattice *= _scale(scale, lattice)
+        factor = _scale(scale, lattice)
         where, symbols = next(numbered)
         where, counts = next(numbered)
         atoms = _atoms(symbols.split(), [int(word) for word in counts.split()])
-        return _read_sites(numbered, comment, lattice, atoms)
+        return _read_sites(numbered, comment, lattice, factor, atoms)
     except StopIteration:
         raise InputError(f"{path} ends too early, after line {where}") from None
     except (ValueError, IndexError, np.linalg.LinAlgError) as error:
-        raise InputError(f"{path} is not a VASP 5 POSCAR near line {where + 1}: {error}") from error
+        raise InputError(f"{path} is not a VASP 5 POSCAR near line {where}: {error}") from error
 
 
 def _read_sites(
-    numbered: Iterator[tuple[int, str]], comment: str, lattice: FloatArray, atoms: list[str]
+    numbered: Iterator[tuple[int, str]],
+    comment: str,
+    lattice: FloatArray,
+    factor: float,
+    atoms: list[str],
 ) -> Poscar:
-    """Return the cell with the block of coordinates read."""
+    """Return the cell with the block of coordinates read; the factor scales Cartesian ones too."""
     _, mode = next(numbered)
     selective = mode.strip()[:1].lower() == "s"
     if selective:
@@ -97,7 +101,7 @@ def _read_sites(
         raise ValueError("a coordinate is not a finite number")
     return Poscar(
         comment=comment.strip(),
-        lattice=lattice,
+        lattice=lattice * factor,
         symbols=tuple(atoms),
         fractional=sites @ np.asarray(np.linalg.inv(lattice)) if cartesian else sites,
         movable=movable if selective else None,

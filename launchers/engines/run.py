@@ -82,6 +82,8 @@ def _run(name: str, folder: Path) -> None:
     """Read the folder, compute it, and keep engine.json true whatever happens."""
     try:
         run = read_folder(folder, name)
+        engine: Engine = ENGINES[name](run)
+        notes = {**run.report.noted, **engine.notes()}
     except HeteroError as error:
         # Says to whoever looks later that old outputs beside it are not of this INCAR.
         refusal = {"engine": name, "status": "refused", "error": str(error)}
@@ -89,7 +91,6 @@ def _run(name: str, folder: Path) -> None:
         raise
     for warning in run.report.warnings:
         sys.stderr.write(f"heterofire engine {name}: note: {warning}\n")
-    engine: Engine = ENGINES[name](run)
     record = EngineRecord(
         folder=folder,
         engine=name,
@@ -97,7 +98,7 @@ def _run(name: str, folder: Path) -> None:
         method=engine.method,
         temperature_kelvin=engine.settings.sigma / KB_EV,
         honoured=run.report.honoured,
-        noted={**run.report.noted, **engine.notes()},
+        noted=notes,
     )
     record.write("running")
     stopper = Stopper(folder)

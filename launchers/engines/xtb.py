@@ -208,6 +208,9 @@ def valence_electrons(numbers: NDArray[np.int_], method: str) -> int:
     export(parameters)
     library.dump_param(parameters, table)
     elements = library.table_to_dict(table)["element"]
+    missing = {chemical_symbols[z] for z in numbers} - set(elements)
+    if missing:
+        raise EngineError(f"{method} has no parameters for {', '.join(sorted(missing))}")
     return round(sum(sum(elements[chemical_symbols[z]]["refocc"]) for z in numbers))
 
 
