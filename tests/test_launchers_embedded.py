@@ -12,7 +12,7 @@ from pathlib import Path
 
 import mongomock
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pymongo.errors import DuplicateKeyError
 
@@ -118,7 +118,7 @@ def ask(collection, name, args, counter_start):
         return type(error)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(CALLS, min_size=3, max_size=15))
 def test_any_sequence_of_calls_is_answered_as_by_mongomock(calls):
     reference = mongomock.MongoClient().fireworks.records
@@ -132,6 +132,65 @@ def test_any_sequence_of_calls_is_answered_as_by_mongomock(calls):
         assert list(reopened.find()) == list(reference.find())
         for (field, *_), filter_ in [(FIELDS, {"state": "READY"}), (FIELDS, {"fw_id": 1})]:
             assert reopened.distinct(field, filter_) == reference.distinct(field, filter_)
+
+
+QUEUED = st.fixed_dictionaries(
+    {"state": st.sampled_from(["READY", "READY", "WAITING", ["READY", "WAITING"]])},
+    optional={"spec": st.fixed_dictionaries({}, optional={"_priority": PRIORITIES})},
+)
+# Mongomock cannot compare every pair of types; where it fails, ours may fail as well.
+NUMBERED = QUEUED.filter(
+    lambda d: isinstance(d.get("spec", {}).get("_priority"), int | float | None)
+)
+
+
+def queued(*priorities):
+    return [{"state": "READY", "spec": {"_priority": p}} for p in priorities]
+
+
+QUEUE_SORT = [("spec._priority", -1)]
+
+
+@settings(max_examples=100, deadline=None)
+@example(queued([1, 2], 2, []), {}, "READY", QUEUE_SORT)
+@example(queued(2, True), {}, "READY", QUEUE_SORT)
+@example(queued(2, None, "high"), {}, "READY", QUEUE_SORT)
+@example(queued(1, None, 2.5, -1, 2), {0: 7}, "READY", QUEUE_SORT)
+@given(
+    st.one_of(st.lists(NUMBERED, max_size=12), st.lists(QUEUED, max_size=5)),
+    st.dictionaries(st.integers(0, 11), st.integers(-2, 2), max_size=3),
+    st.sampled_from(["READY", {"$in": ["READY", "WAITING"]}, {"$eq": "READY"}]),
+    SORTS,
+)
+def test_fireworks_leave_the_queue_in_the_order_of_mongomock(documents, raised, state, sort):
+    reference = mongomock.MongoClient().fireworks.records
+    with tempfile.TemporaryDirectory() as folder:
+        ours = EmbeddedClient(Path(folder) / "launchpad.db")["fireworks"].records
+        for collection in (reference, ours):
+            for i, document in enumerate(documents):
+                collection.insert_one({"_id": i, "counter": -i, **document})
+            for i, priority in raised.items():
+                collection.update_one({"_id": i}, {"$set": {"spec._priority": priority}})
+        for _ in range(len(documents) + 1):
+            call = ("find_one_and_update", [{"state": state}, {"$set": {"state": "RUNNING"}}, sort])
+            expected = ask(reference, *call, 0)
+            assert ask(ours, *call, 0) == expected
+
+
+def test_no_key_outlives_what_it_leads_to(tmp_path):
+    client = EmbeddedClient(tmp_path / "l.db")
+    records = client["fireworks"].records
+    records.insert_many({"_id": i, "state": "READY", "nodes": [i, i + 1]} for i in range(5))
+    records.update_many({}, {"$set": {"state": "RUNNING", "nodes": [7]}})
+
+    def keys():
+        with client.file.reading():
+            return list(client.file._file.rows("SELECT field, key FROM keys ORDER BY field, key"))
+
+    one_each = sorted([("_id", i) for i in range(5)] + [("nodes", 7), ("state", "RUNNING")] * 5)
+    assert keys() == one_each
+    records.delete_many({})
+    assert keys() == []
 
 
 def test_an_indexed_look_up_reads_only_the_documents_it_may_need(tmp_path, monkeypatch):
