@@ -698,6 +698,22 @@ def test_outcar_of_other_atoms_in_an_image_is_refused(tmp_path, image, other):
         parse_band(folder, initial=None, final=None)
 
 
+@pytest.mark.parametrize("image", ["00", "01"])
+def test_atoms_are_counted_where_an_outcar_names_no_species(tmp_path, image):
+    folder = write_band(tmp_path / "band")
+    other = write_run(tmp_path / "other", Structure.from_sites(START[:2]), n_electrons=18.0)
+    text = re.sub(r"   TITEL.*\n", "", (other / "OUTCAR").read_text())
+    (folder / image / "OUTCAR").write_text(text)
+    with pytest.raises(RunError, match=rf"{image}/OUTCAR: 2 atoms, POSCAR beside it has 3"):
+        parse_band(folder, initial=None, final=None)
+
+
+def test_empty_outcar_is_called_empty(tmp_path):
+    (tmp_path / "OUTCAR").write_text(" \n")
+    with pytest.raises(RunError, match="OUTCAR: the file is empty"):
+        parse_outcar(tmp_path / "OUTCAR")
+
+
 @pytest.mark.parametrize("name", ["POSCAR", "OUTCAR"])
 def test_image_that_lacks_a_file_is_refused(tmp_path, name):
     folder = write_band(tmp_path / "band")
