@@ -79,9 +79,8 @@ def build_and_print(name: str, *, size: str, output: Path | None, as_json: bool)
 def print_plan(project: Project, plan: Any, *, as_json: bool) -> None:
     """Print every calculation of a plan, with its cost and whether it is done."""
     from .running import print_warnings  # slow: FireWorks
-    from .submission import stored_keys
 
-    done = stored_keys(project.store, plan)
+    done = project.stored_keys(plan)
     rows = [row | {"done": row["key"] in done} for row in plan.rows()]
     if not as_json:
         rows = [{k: v for k, v in row.items() if k != "changes"} for row in rows]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -74,6 +75,13 @@ class Project:
             has_vtst=self.settings.has_vtst,
             source=study,
         )
+
+    def stored_keys(self, plan: "Plan") -> frozenset[str]:
+        """Return the keys of a plan's calculations that are stored; makes no file to look."""
+        database = self.settings.database
+        if "://" not in database and not Path(database).exists():
+            return frozenset()
+        return frozenset(c.key for c in plan.calculations if self.store.has(c.key))
 
     def __enter__(self) -> Self:
         return self

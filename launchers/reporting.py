@@ -89,7 +89,9 @@ def finish_study(project: Project, plan: Plan) -> Path:
     study = load_study(plan.source)
     properties = stored_properties(project, study, plan.profile)
     folder = project.settings.folder / f"{plan.study}-{plan.profile}-{plan.engine}"
-    frames = {"table": table(properties), "compare": compare(properties, study.paper)}
+    frames = {"table": table(properties)}
+    if study.paper:
+        frames["compare"] = compare(properties, study.paper)
     for name, frame in frames.items():
         write_atomic(folder / f"{name}.csv", format_table(frame, "csv"))
         print(format_table(frame, "text"), end="\n\n")

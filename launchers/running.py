@@ -11,7 +11,7 @@ from .progress import Progress
 from .project import Project
 from .reporting import finish_study, refresh_properties
 from .status import job_statuses
-from .submission import Submission, plan_query, stored_keys, submit_plan
+from .submission import Submission, plan_query, submit_plan
 
 
 def submit_study(project: Project, plan: Plan, *, dry_run: bool, as_json: bool = False) -> None:
@@ -19,7 +19,7 @@ def submit_study(project: Project, plan: Plan, *, dry_run: bool, as_json: bool =
     if dry_run:
         print(_what_is_left(project, plan))
         return
-    submission = submit_plan(project.launchpad, project.store, plan, project.settings)
+    submission = submit_plan(project, plan)
     if as_json:
         print(json.dumps(vars(submission)))
         return
@@ -45,7 +45,7 @@ def run_study(project: Project, plan: Plan, n_workers: int, *, dry_run: bool) ->
         return 0
     console = Console(stderr=True)
     print_warnings(plan)
-    submission = submit_plan(project.launchpad, project.store, plan, project.settings)
+    submission = submit_plan(project, plan)
     console.print(submission_words(submission), highlight=False)
     query = plan_query(plan)
     if submission.n_stored < submission.n_calculations:
@@ -53,7 +53,7 @@ def run_study(project: Project, plan: Plan, n_workers: int, *, dry_run: bool) ->
             Pool(project.launchpad, project.settings, n_workers, query).run(progress.tick)
     refresh_properties(project, plan)
     finish_study(project, plan)
-    n_missing = len(plan.calculations) - len(stored_keys(project.store, plan))
+    n_missing = len(plan.calculations) - len(project.stored_keys(plan))
     if n_missing:
         _say_failures(project, query)
         print(f"{n_missing} calculations of {plan.study} are missing", file=sys.stderr)
@@ -79,7 +79,7 @@ def print_warnings(plan: Plan) -> None:
 
 def _what_is_left(project: Project, plan: Plan) -> str:
     """Return which calculations would be queued."""
-    done = stored_keys(project.store, plan)
+    done = project.stored_keys(plan)
     left = [c.label.name for c in plan.calculations if c.key not in done]
     head = f"{len(left)} of {len(plan.calculations)} calculations would be queued"
     return "\n".join([head, *(f"  {name}" for name in left)])

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 
 from fireworks import LaunchPad
 
-from ..results.store import ResultStore
 from ..workflows.flows import study_flow
 from ..workflows.planning import Plan
+from .project import Project
 from .recovery import rerun_failed
-from .settings import Settings
 
 _OPEN = ["READY", "RUNNING", "WAITING", "RESERVED", "FIZZLED", "PAUSED"]
 
@@ -23,20 +22,13 @@ class Submission:
     n_rerun: int  # failed fireworks that are queued again
 
 
-def stored_keys(store: ResultStore, plan: Plan) -> frozenset[str]:
-    """Return the keys of the plan's calculations that the result store has."""
-    return frozenset(c.key for c in plan.calculations if store.has(c.key))
-
-
-def submit_plan(
-    launchpad: LaunchPad, store: ResultStore, plan: Plan, settings: Settings
-) -> Submission:
+def submit_plan(project: Project, plan: Plan) -> Submission:
     """Add a plan to the LaunchPad, or take up the one that is there.
 
     Parameters
     ----------
-    launchpad, store, settings
-        Of the project.
+    project
+        Whose LaunchPad and result store are used.
     plan
         The planned study.
 
@@ -45,7 +37,8 @@ def submit_plan(
     Submission
         Submitting the same plan twice adds nothing; calculations that failed are queued again.
     """
-    done = stored_keys(store, plan)
+    launchpad, settings = project.launchpad, project.settings
+    done = project.stored_keys(plan)
     n_all = len(plan.calculations)
     queued = _open_workflow(launchpad, plan)
     if queued:

@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
@@ -123,9 +124,9 @@ def use_wal(engine: Engine) -> None:
         return
     deadline = time.monotonic() + _BUSY_S
     while True:
-        connection = engine.raw_connection()
         try:
-            connection.cursor().execute("PRAGMA journal_mode = WAL")
+            with closing(engine.raw_connection()) as connection:
+                connection.cursor().execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
             # The switch does not honour the busy timeout when two processes create the file.
             if "locked" not in str(error) or time.monotonic() > deadline:
@@ -133,8 +134,6 @@ def use_wal(engine: Engine) -> None:
             time.sleep(0.01)
         else:
             return
-        finally:
-            connection.close()
 
 
 def store_error(doing: str, name: str, error: BaseException) -> StoreError:

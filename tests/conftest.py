@@ -1,5 +1,8 @@
 """Small real things that several test files need."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -11,6 +14,19 @@ from pymatgen.core import Lattice, Structure
 
 from heterofire.results.records import Band, Bands, Dos, Image, Label, Run, Settings, SiteCharges
 from heterofire.results.store import ResultStore
+
+_MOLECULES = """\
+study: molecules
+title: Nothing that takes long
+hosts: []
+phases:
+  K atom: {atom: K}
+  K: {crystal: K_bcc, supercell: [2, 2, 2]}
+  S: {molecule: S8}
+  K2S: {crystal: K2S}
+reactions: [{name: K + S, reactants: [K2S], products: [K, S]}]
+per: {elements: [S], atoms: 1, unit_name: K2S}
+"""
 
 _SETTINGS = Settings(
     engine="xtb",
@@ -164,3 +180,27 @@ def store(tmp_path: Path) -> Any:
     """An empty result store in a file."""
     with ResultStore.open(tmp_path / "results.db") as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def heterofire() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command line in a folder, as a process of its own."""
+
+    def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-P", "-m", "heterofire.launchers.cli", *arguments],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            env=os.environ | environment,
+            timeout=300,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def molecules() -> str:
+    """A study that takes seconds."""
+    return _MOLECULES

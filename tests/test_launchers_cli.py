@@ -1,5 +1,4 @@
 import json
-import os
 import re
 import subprocess
 import sys
@@ -12,36 +11,12 @@ from heterofire.launchers.cli import app
 
 README = Path(__file__).parents[1] / "README.md"
 COMMANDS = sorted(c.name or c.callback.__name__ for c in app.registered_commands)
-MOLECULES = """\
-study: molecules
-title: Nothing that takes long
-hosts: []
-phases:
-  K atom: {atom: K}
-  K: {crystal: K_bcc, supercell: [2, 2, 2]}
-  S: {molecule: S8}
-  K2S: {crystal: K2S}
-reactions: [{name: K + S, reactants: [K2S], products: [K, S]}]
-per: {elements: [S], atoms: 1, unit_name: K2S}
-"""
-
-
-def heterofire(folder, *arguments, **environment):
-    return subprocess.run(
-        [sys.executable, "-P", "-m", "heterofire.launchers.cli", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        env=os.environ | environment,
-        timeout=300,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory, heterofire, molecules):
     folder = tmp_path_factory.mktemp("project")
-    (folder / "molecules.yaml").write_text(MOLECULES)
+    (folder / "molecules.yaml").write_text(molecules)
     # Folders of data that are called like the packages are in nobody's way.
     for name in ("structures", "workflows"):
         (folder / name).mkdir()
@@ -76,7 +51,7 @@ def test_every_command_is_in_the_readme_and_ends_its_help_with_an_example(comman
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
-def test_bad_input_is_one_clear_error(tmp_path, arguments, code, message):
+def test_bad_input_is_one_clear_error(tmp_path, arguments, code, message, heterofire):
     done = heterofire(tmp_path, *arguments)
     assert done.returncode == code, done.stderr
     assert re.search(message, done.stderr, re.DOTALL), done.stderr
@@ -89,7 +64,7 @@ def test_the_first_run_ends_with_tables(finished):
     assert "GFN1-xTB" in first.stdout
 
 
-def test_a_second_run_starts_nothing_and_says_the_same(finished):
+def test_a_second_run_starts_nothing_and_says_the_same(finished, heterofire):
     folder, first = finished
     before = {p: p.stat().st_mtime_ns for p in (folder / "runs").rglob("OUTCAR")}
     second = heterofire(folder, "run", "molecules.yaml")
@@ -99,7 +74,7 @@ def test_a_second_run_starts_nothing_and_says_the_same(finished):
     assert second.stdout == first.stdout
 
 
-def test_status_and_plan_and_table_speak_json(finished):
+def test_status_and_plan_and_table_speak_json(finished, heterofire):
     folder, _ = finished
     states = json.loads(heterofire(folder, "status", "--json").stdout)
     assert {status["state"] for status in states} == {"COMPLETED"}
@@ -109,23 +84,23 @@ def test_status_and_plan_and_table_speak_json(finished):
     assert numbers
 
 
-def test_fireworks_own_commands_see_the_projects_launchpad(finished):
+def test_fireworks_own_commands_see_the_projects_launchpad(finished, heterofire):
     folder, _ = finished
     shown = heterofire(folder, "lpad", "get_fws", "-d", "count")
     assert shown.returncode == 0, shown.stderr
     assert shown.stdout.strip().splitlines()[-1] == "5"
 
 
-def test_a_dry_run_changes_nothing(tmp_path):
-    (tmp_path / "molecules.yaml").write_text(MOLECULES)
+def test_a_dry_run_changes_nothing(tmp_path, heterofire, molecules):
+    (tmp_path / "molecules.yaml").write_text(molecules)
     done = heterofire(tmp_path, "run", "molecules.yaml", "--dry-run")
     assert done.returncode == 0, done.stderr
     assert "4 of 4 calculations would be queued" in done.stdout
     assert not (tmp_path / "runs").exists()
 
 
-def test_inputs_are_written_without_a_queue(tmp_path):
-    (tmp_path / "molecules.yaml").write_text(MOLECULES)
+def test_inputs_are_written_without_a_queue(tmp_path, heterofire, molecules):
+    (tmp_path / "molecules.yaml").write_text(molecules)
     done = heterofire(tmp_path, "inputs", "molecules.yaml", "-o", "here")
     assert done.returncode == 0, done.stderr
     folders = sorted((tmp_path / "here").iterdir())
@@ -135,8 +110,8 @@ def test_inputs_are_written_without_a_queue(tmp_path):
         assert names == {"INCAR", "KPOINTS", "POSCAR", "POTCAR.spec", "heterofire.json"}
 
 
-def test_a_corrupt_store_or_launchpad_is_refused_and_kept(tmp_path):
-    (tmp_path / "molecules.yaml").write_text(MOLECULES)
+def test_a_corrupt_store_or_launchpad_is_refused_and_kept(tmp_path, heterofire, molecules):
+    (tmp_path / "molecules.yaml").write_text(molecules)
     for name in ("results.db", "launchpad.db"):
         damaged = tmp_path / name
         damaged.write_bytes(b"this is not what you think it is" * 200)
@@ -148,8 +123,8 @@ def test_a_corrupt_store_or_launchpad_is_refused_and_kept(tmp_path):
         damaged.unlink()
 
 
-def test_an_engine_that_dies_is_reported_and_the_exit_code_is_1(tmp_path):
-    (tmp_path / "molecules.yaml").write_text(MOLECULES)
+def test_an_engine_that_dies_is_reported_and_the_exit_code_is_1(tmp_path, heterofire, molecules):
+    (tmp_path / "molecules.yaml").write_text(molecules)
     dying = tmp_path / "vasp_that_dies"
     dying.write_text("#!/bin/sh\necho 'no licence' >&2\nexit 3\n")
     dying.chmod(0o755)
