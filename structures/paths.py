@@ -20,6 +20,7 @@ Method = Literal["idpp", "linear"]
 
 IONS = ("Li", "Na", "K", "Rb", "Cs", "Mg", "Ca", "Zn", "Al")
 MAX_SHIFT = 1.5  # Angstrom that a host atom may move within its layer or molecule
+CROWDED = 0.8  # of the sum of covalent radii: nearer than this, an atom gives way to an ion
 MAX_LAYER_SHIFT = 5.0  # Angstrom that a whole layer may move, as a gallery that closes does
 
 
@@ -40,8 +41,8 @@ def interpolate(
     n_images
         Images between the end points, as VASP's IMAGES.
     method
-        ``idpp`` (Smidstrup et al., J. Chem. Phys. 140 (2014) 214106) for the hopping atoms, with
-        the others on straight lines; or ``linear`` for all.
+        ``idpp`` (Smidstrup et al., J. Chem. Phys. 140 (2014) 214106) for the hopping atoms and
+        those that must give way to them, with the others on straight lines; or ``linear`` for all.
     hopping
         Atoms that hop; by default the alkali, alkaline-earth, Zn and Al atoms, else the one that
         moves most.
@@ -74,7 +75,8 @@ def interpolate(
     steps = np.linspace(0, 1, n_images + 2)[:, None, None]
     positions = initial.cart_coords + steps * displacements(initial, final)
     if method == "idpp":
-        positions = _idpp(initial.lattice.matrix, positions, movers)
+        giving_way = _crowded(initial, positions, movers)
+        positions = _idpp(initial.lattice.matrix, positions, [*movers, *giving_way])
     images = [_with_positions(initial, coords) for coords in positions]
     for number, image in enumerate(images):
         _check_image(image, number, method)
@@ -233,6 +235,18 @@ def _fragments(structure: Structure, atoms: NDArray[np.int64]) -> NDArray[np.int
     ).tocsr()
     labels: NDArray[np.int32] = connected_components(links[atoms][:, atoms], directed=False)[1]
     return labels
+
+
+def _crowded(initial: Structure, positions: Floats, movers: Sequence[int]) -> list[int]:
+    """Return the other atoms, if free, that a straight way of the hopping atoms would run into."""
+    radii = covalent_radii[list(initial.atomic_numbers)]
+    contact = CROWDED * (radii[list(movers)][:, None] + radii[None])
+    lattice = initial.lattice.matrix
+    too_near = np.zeros(len(initial), dtype=bool)
+    for image in positions[1:-1]:
+        too_near |= (_pair_vectors(lattice, image, movers)[1] < contact).any(axis=0)
+    free = initial.site_properties.get("selective_dynamics", [[True] * 3] * len(initial))
+    return [i for i in np.flatnonzero(too_near).tolist() if i not in movers and any(free[i])]
 
 
 def _idpp(lattice: Floats, positions: Floats, movers: Sequence[int]) -> Floats:

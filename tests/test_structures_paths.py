@@ -167,3 +167,24 @@ def test_straight_path_through_an_atom_is_refused_with_a_way_out():
 def test_senseless_path_is_refused(bad):
     with pytest.raises(InputError):
         interpolate(HOPS["surface"].initial, HOPS["surface"].final, **bad)
+
+
+def test_the_ring_opens_for_an_ion_that_passes_through_it():
+    hop = build_hop(build_model("MoS2@NC"), "through-layer")
+    straight = interpolate(hop.initial, hop.final, 3, method="linear")
+    path = interpolate(hop.initial, hop.final, 3)
+    nearest = [
+        min(image[-1].distance(site) for site in image[:-1]) for image in (straight[2], path[2])
+    ]
+    assert nearest[0] < 2.0
+    assert nearest[1] > 2.5
+
+
+def test_atoms_that_are_held_do_not_give_way():
+    hop = build_hop(build_model("MoS2@NC"), "through-layer")
+    initial = hop.initial.copy()
+    held = [[site.specie.symbol == "K"] * 3 for site in initial]
+    initial.add_site_property("selective_dynamics", held)
+    for image in interpolate(initial, hop.final, 3)[1:-1]:
+        for before, after in zip(initial[:-1], image[:-1], strict=True):
+            assert np.allclose(before.coords, after.coords)
