@@ -44,7 +44,7 @@ def test_every_study_that_comes_along_is_valid():
 
 
 def test_an_unknown_study_names_the_known_ones():
-    with pytest.raises(InputError, match="unknown study 'potasium'; known are .*potassium-anode"):
+    with pytest.raises(InputError, match=r"unknown study 'potasium'; known are .*potassium-anode"):
         load_study("potasium")
 
 
