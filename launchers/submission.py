@@ -7,7 +7,8 @@ from fireworks import LaunchPad
 from ..workflows.flows import study_flow
 from ..workflows.planning import Plan
 from .project import Project
-from .recovery import rerun_failed
+from .recovery import recover, rerun_failed
+from .worker import workers_folder
 
 _OPEN = ["READY", "RUNNING", "WAITING", "RESERVED", "FIZZLED", "PAUSED"]
 
@@ -38,6 +39,7 @@ def submit_plan(project: Project, plan: Plan) -> Submission:
         Submitting the same plan twice adds nothing; calculations that failed are queued again.
     """
     launchpad, settings = project.launchpad, project.settings
+    recover(launchpad, workers_folder(settings))
     done = project.stored_keys(plan)
     n_all = len(plan.calculations)
     queued = _open_workflow(launchpad, plan)
@@ -76,7 +78,9 @@ def _archive_older(launchpad: LaunchPad, plan: Plan) -> None:
         "metadata.study": plan.study,
         "metadata.profile": plan.profile,
         "metadata.engine": plan.engine,
-        "state": {"$in": [state for state in _OPEN if state != "RUNNING"]},
+        "state": {"$in": _OPEN},
     }
     for workflow in list(launchpad.workflows.find(query, {"nodes": 1})):
-        launchpad.archive_wf(workflow["nodes"][0])
+        busy = {"fw_id": {"$in": workflow["nodes"]}, "state": {"$in": ["RUNNING", "RESERVED"]}}
+        if not launchpad.get_fw_ids(busy, limit=1):
+            launchpad.archive_wf(workflow["nodes"][0])
