@@ -1,60 +1,38 @@
-"""Who is alive: each worker holds a file lock that the kernel lets go when it dies, however."""
+"""Which worker runs a firework, whether it lives, and workers that die with their parent."""
 
 import ctypes
-import fcntl
 import os
 import signal
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from .claims import claim, is_alive
+
 _PR_SET_PDEATHSIG = 1
+_PREFIX = "heterofire"
 
 
-def worker_name() -> str:
-    """Return a name that no other running worker has."""
-    return f"heterofire-{socket.gethostname()}-{os.getpid()}"
-
-
-@contextmanager
-def hold_lock(folder: Path, name: str) -> Iterator[None]:
-    """Hold the lock that says this worker lives; it goes with the process, kill -9 included."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.lock"
-    with path.open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-        path.unlink(missing_ok=True)
-
-
-def is_alive(folder: Path, name: str) -> bool:
-    """Tell whether the worker of that name still holds its lock.
+def worker_name(locks: Path) -> str:
+    """Return a name that says host and process, and under which number it claims to live.
 
     Examples
     --------
     >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> with hold_lock(folder, "worker"):
-    ...     is_alive(folder, "worker"), is_alive(folder, "another")
-    (True, False)
-    >>> is_alive(folder, "worker")
-    False
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     name = worker_name(Path(folder) / "locks")
+    ...     dead = name.rsplit("@", 1)[0] + "@7"
+    ...     is_dead(name, Path(folder) / "locks"), is_dead(dead, Path(folder) / "locks")
+    (False, True)
     """
-    try:
-        with (folder / f"{name}.lock").open("r") as stream:
-            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
+    return f"{_PREFIX}@{socket.gethostname()}@{os.getpid()}@{claim(locks)}"
+
+
+def is_dead(name: str, locks: Path) -> bool:
+    """Tell whether a worker is known to be dead; those of other machines are never judged."""
+    parts = name.split("@")
+    if len(parts) != 4 or parts[0] != _PREFIX or parts[1] != socket.gethostname():
         return False
-    except BlockingIOError:
-        return True
-    return False
-
-
-def alive_workers(folder: Path) -> list[str]:
-    """Return the names of all workers that live."""
-    names = sorted(path.stem for path in folder.glob("heterofire-*.lock"))
-    return [name for name in names if is_alive(folder, name)]
+    return not is_alive(int(parts[3]), locks)
 
 
 def die_with_parent() -> None:

@@ -14,7 +14,7 @@ from fireworks import LaunchPad
 from ..structures.errors import HeteroError
 from .recovery import recover
 from .settings import Settings
-from .worker import workers_folder
+from .worker import worker_locks, workers_folder
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Pool:
         HeteroError
             Workers die again and again; the message names their log.
         """
-        recover(self._launchpad, workers_folder(self._settings))
+        recover(self._launchpad, worker_locks(self._settings))
         try:
             while self._is_work_left() or self._processes:
                 self._keep_workers()
@@ -91,7 +91,7 @@ class Pool:
                 f"{self._n_deaths} workers died (last exit code {code}); their logs are in {folder}"
             )
         _log.warning("a worker died with exit code %d", code)
-        recover(self._launchpad, folder)
+        recover(self._launchpad, worker_locks(self._settings))
 
     def _start_worker(self, number: int) -> subprocess.Popen[bytes]:
         """Start one worker process; what it prints goes into its log."""

@@ -1,46 +1,52 @@
 """What a killed worker leaves behind in a LaunchPad, put right.
 
-FireWorks judges a lost run by time alone (4 h without a ping). Workers of heterofire hold a
-file lock while they live, so a dead one is known at once and a live one is never touched.
+FireWorks judges a lost run by time alone (4 h without a ping). Workers of heterofire claim to
+live by a lock that the kernel drops with them, so a dead one is known at once, and a live one, or
+one of another machine, is never touched. On MongoDB a kill may also fall between two changes that
+belong together; the embedded LaunchPad makes them one.
 """
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from fireworks import LaunchPad
 
-from .liveness import alive_workers, is_alive
+from .launchpads import rerun_lost
+from .liveness import is_dead
 
 _log = logging.getLogger(__name__)
 
 _OURS = {"spec.heterofire": {"$exists": True}}
-_LOCK_WATCH_S = 3.0
-_CHECKOUT_S = 1.0
+_WATCH_S = 2.0  # live processes spend milliseconds in the states that are watched
 
 
-def recover(launchpad: LaunchPad, workers: Path) -> list[int]:
+def recover(launchpad: LaunchPad, locks: Path) -> list[int]:
     """Queue again what dead workers were running, and mend half-written workflow states.
 
     Parameters
     ----------
     launchpad
         The LaunchPad.
-    workers
-        The folder with the workers' lock files.
+    locks
+        The file by which the workers claim to live.
 
     Returns
     -------
     list of int
         Fireworks that are queued again; finished outputs in their folders are kept and used.
     """
-    _release_stale_locks(launchpad, workers)
+    for fw_id in _lasting(lambda: _locked(launchpad)):
+        _log.warning("the workflow of firework %d was left locked: freed", fw_id)
+        launchpad.workflows.update_one({"nodes": fw_id}, {"$unset": {"locked": True}})
     _remove_orphans(launchpad)
-    lost = _lost_fireworks(launchpad, workers)
+    lost = rerun_lost(launchpad)
+    for fw_id in _of_dead_workers(launchpad, locks) | _lasting(lambda: _half_taken(launchpad)):
+        launchpad.rerun_fw(fw_id)
+        lost.append(fw_id)
     for fw_id in lost:
         _log.warning("firework %d was lost with its worker: queued again", fw_id)
-        launchpad.rerun_fw(fw_id)
     _refresh_stuck(launchpad)
     return lost
 
@@ -54,53 +60,32 @@ def rerun_failed(launchpad: LaunchPad, fw_ids: Iterable[int]) -> list[int]:
     return failed
 
 
-def _lost_fireworks(launchpad: LaunchPad, workers: Path) -> list[int]:
-    """Return fireworks that are RUNNING or half checked out, but whose worker is dead."""
-    lost = _dead_or_half_taken(launchpad, workers)
-    if lost and alive_workers(workers):
-        time.sleep(_CHECKOUT_S)
-        lost &= _dead_or_half_taken(launchpad, workers)
-    return sorted(lost)
+def _lasting(suspects: Callable[[], set[int]]) -> set[int]:
+    """Return those that are suspect all through the watch; without suspects there is no watch."""
+    lasting = suspects()
+    end = time.monotonic() + _WATCH_S
+    while lasting and time.monotonic() < end:
+        time.sleep(0.1)
+        lasting &= suspects()
+    return lasting
 
 
-def _dead_or_half_taken(launchpad: LaunchPad, workers: Path) -> set[int]:
-    """Return fireworks of dead workers, and those checked out but not launched at this moment.
-
-    Between the two a live worker spends milliseconds, a dead one for ever.
-    """
+def _of_dead_workers(launchpad: LaunchPad, locks: Path) -> set[int]:
+    """Return the fireworks whose worker is dead."""
     found = set()
-    query = _OURS | {"state": {"$in": ["RUNNING", "RESERVED"]}}
-    for firework in launchpad.fireworks.find(query, {"fw_id": 1, "launches": 1, "state": 1}):
-        worker = _worker_of(launchpad, firework["launches"])
-        half_taken = worker is None and firework["state"] == "RESERVED"
-        dead = worker is not None and worker.startswith("heterofire-")
-        if half_taken or (dead and not is_alive(workers, str(worker))):
+    query = _OURS | {"state": {"$in": ["RUNNING", "RESERVED"]}, "launches": {"$ne": []}}
+    for firework in launchpad.fireworks.find(query, {"fw_id": 1, "launches": 1}):
+        last = {"launch_id": firework["launches"][-1]}
+        launch = launchpad.launches.find_one(last, {"fworker.name": 1})
+        if launch and is_dead(str(launch["fworker"]["name"]), locks):
             found.add(firework["fw_id"])
     return found
 
 
-def _worker_of(launchpad: LaunchPad, launches: list[int]) -> str | None:
-    """Return the name of the worker of the last launch."""
-    if not launches:
-        return None
-    launch = launchpad.launches.find_one({"launch_id": launches[-1]}, {"fworker.name": 1})
-    return str(launch["fworker"]["name"]) if launch else None
-
-
-def _release_stale_locks(launchpad: LaunchPad, workers: Path) -> None:
-    """Free workflows that a killed process left locked.
-
-    FireWorks holds a workflow's lock for milliseconds; one that stays locked through the whole
-    watch has lost its holder. Without this, others would wait five minutes and then give up.
-    """
-    stuck = _locked(launchpad)
-    end = time.monotonic() + (_LOCK_WATCH_S if alive_workers(workers) else 0.0)
-    while stuck and time.monotonic() < end:
-        time.sleep(0.1)
-        stuck &= _locked(launchpad)
-    for fw_id in stuck:
-        _log.warning("the workflow of firework %d was left locked: freed", fw_id)
-        launchpad.workflows.update_one({"nodes": fw_id}, {"$unset": {"locked": True}})
+def _half_taken(launchpad: LaunchPad) -> set[int]:
+    """Return fireworks that are checked out at this moment but have no launch yet."""
+    query = _OURS | {"state": "RESERVED", "launches": []}
+    return set(launchpad.get_fw_ids(query))
 
 
 def _locked(launchpad: LaunchPad) -> set[int]:

@@ -8,7 +8,7 @@ from ..workflows.flows import study_flow
 from ..workflows.planning import Plan
 from .project import Project
 from .recovery import recover, rerun_failed
-from .worker import workers_folder
+from .worker import worker_locks
 
 _OPEN = ["READY", "RUNNING", "WAITING", "RESERVED", "FIZZLED", "PAUSED"]
 
@@ -39,7 +39,8 @@ def submit_plan(project: Project, plan: Plan) -> Submission:
         Submitting the same plan twice adds nothing; calculations that failed are queued again.
     """
     launchpad, settings = project.launchpad, project.settings
-    recover(launchpad, workers_folder(settings))
+    _start_counting(launchpad)
+    recover(launchpad, worker_locks(settings))
     done = project.stored_keys(plan)
     n_all = len(plan.calculations)
     queued = _open_workflow(launchpad, plan)
@@ -54,6 +55,13 @@ def submit_plan(project: Project, plan: Plan) -> Submission:
     flow = study_flow(plan, runs=settings.runs, database=database, done=done)
     launchpad.add_wf(flow)
     return Submission(n_calculations=n_all, n_stored=len(done), n_added=len(flow.fws), n_rerun=0)
+
+
+def _start_counting(launchpad: LaunchPad) -> None:
+    """Give a new MongoDB LaunchPad its first ids; FireWorks asks for a reset, which deletes."""
+    collections = (launchpad.fw_id_assigner, launchpad.fireworks, launchpad.workflows)
+    if all(collection.find_one({}, {"_id": 1}) is None for collection in collections):
+        launchpad._restart_ids(1, 1)
 
 
 def plan_query(plan: Plan) -> dict[str, str]:

@@ -17,7 +17,7 @@ from fireworks.core.rocket_launcher import launch_rocket
 
 from ..workflows.custody import stop_running
 from .launchpads import open_launchpad
-from .liveness import die_with_parent, hold_lock, worker_name
+from .liveness import die_with_parent, worker_name
 from .settings import Settings, load_settings
 
 _log = logging.getLogger(__name__)
@@ -26,8 +26,15 @@ _IDLE_S = 0.3
 
 
 def workers_folder(settings: Settings) -> Path:
-    """Return the folder with the workers' locks and logs."""
+    """Return the folder with the workers' logs."""
     return settings.runs / ".workers"
+
+
+def worker_locks(settings: Settings) -> Path:
+    """Return the file by which workers claim to live."""
+    folder = workers_folder(settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / "locks"
 
 
 def worker_environment(settings: Settings) -> dict[str, Any]:
@@ -48,19 +55,18 @@ def work(launchpad: LaunchPad, settings: Settings, query: Mapping[str, Any]) -> 
     int
         0, or 128 + signal number when it was told to stop.
     """
-    name = worker_name()
+    name = worker_name(worker_locks(settings))
     stopping = _stop_on_signals()
     fworker = FWorker(name=name, env=worker_environment(settings), query=dict(query))
-    with hold_lock(workers_folder(settings), name):
-        while not stopping:
-            os.chdir(settings.folder)
-            ran = launch_rocket(launchpad, fworker, strm_lvl="CRITICAL")
-            if stopping:
-                _queue_again(launchpad, name)
-            elif not ran:
-                if not _somebody_works(launchpad, query):
-                    return 0
-                time.sleep(_IDLE_S)
+    while not stopping:
+        os.chdir(settings.folder)
+        ran = launch_rocket(launchpad, fworker, strm_lvl="CRITICAL")
+        if stopping:
+            _queue_again(launchpad, name)
+        elif not ran:
+            if not _somebody_works(launchpad, query):
+                return 0
+            time.sleep(_IDLE_S)
     return 128 + stopping[0]
 
 

@@ -8,7 +8,6 @@ import pytest
 from fireworks import Firework, PyTask, Workflow
 
 from heterofire.launchers.launchpads import open_launchpad
-from heterofire.launchers.liveness import alive_workers
 from heterofire.launchers.recovery import recover, rerun_failed
 from heterofire.launchers.status import job_statuses
 
@@ -55,12 +54,11 @@ def test_what_a_killed_worker_ran_is_queued_again(launchpad, start_worker, tmp_p
     launchpad.add_wf(Workflow([sleeping(60)]))
     worker = start_worker()
     wait_for(lambda: states(launchpad) == {"sleeps": "RUNNING"})
-    workers = tmp_path / "runs" / ".workers"
+    workers = tmp_path / "runs" / ".workers" / "locks"
     assert recover(launchpad, workers) == []
     assert states(launchpad) == {"sleeps": "RUNNING"}, "a live worker was robbed"
     worker.kill()
     worker.wait()
-    assert alive_workers(workers) == []
     assert recover(launchpad, workers) == [1]
     assert states(launchpad) == {"sleeps": "READY"}
 
@@ -78,14 +76,14 @@ def test_a_worker_that_is_told_to_stop_gives_its_firework_back(launchpad, start_
 def test_a_firework_checked_out_by_a_killed_process_is_not_lost(launchpad, tmp_path):
     launchpad.add_wf(Workflow([sleeping(0)]))
     launchpad.fireworks.update_one({"fw_id": 1}, {"$set": {"state": "RESERVED"}})
-    assert recover(launchpad, tmp_path) == [1]
+    assert recover(launchpad, tmp_path / "locks") == [1]
     assert states(launchpad) == {"sleeps": "READY"}
 
 
 def test_a_workflow_left_locked_is_freed(launchpad, tmp_path):
     launchpad.add_wf(Workflow([sleeping(0)]))
     launchpad.workflows.update_one({"nodes": 1}, {"$set": {"locked": True}})
-    recover(launchpad, tmp_path)
+    recover(launchpad, tmp_path / "locks")
     assert "locked" not in launchpad.workflows.find_one({"nodes": 1})
 
 
@@ -93,7 +91,7 @@ def test_fireworks_without_a_workflow_are_removed_and_others_kept(launchpad, tmp
     launchpad.add_wf(Workflow([sleeping(0, "kept")]))
     launchpad._upsert_fws([sleeping(0, "orphan")], reassign_all=True)
     assert set(states(launchpad)) == {"kept", "orphan"}
-    recover(launchpad, tmp_path)
+    recover(launchpad, tmp_path / "locks")
     assert set(states(launchpad)) == {"kept"}
 
 
@@ -106,7 +104,7 @@ def test_a_child_that_was_never_told_is_woken(launchpad, tmp_path):
     fw_id = launchpad.get_fw_ids({"name": "parent"})[0]
     launchpad.fireworks.update_one({"fw_id": fw_id}, done)
     launchpad.workflows.update_one({"nodes": fw_id}, {"$set": {f"fw_states.{fw_id}": "COMPLETED"}})
-    recover(launchpad, tmp_path)
+    recover(launchpad, tmp_path / "locks")
     assert states(launchpad)["child"] == "READY"
 
 

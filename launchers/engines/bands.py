@@ -1,17 +1,14 @@
-"""Nudged elastic band over image folders.
-
-Improved tangent: Henkelman and Jonsson, J. Chem. Phys. 113, 9978 (2000), eqs. 8 to 12.
-Climbing image: Henkelman, Uberuaga and Jonsson, J. Chem. Phys. 113, 9901 (2000), eq. 5.
-"""
+"""Nudged elastic band over image folders: evaluate, move, write."""
 
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from .drivers import Outcome, is_converged
+from .elastic import Pull, across_step, band_pulls, describe, moves_along
 from .freedom import Freedom
 from .hessians import model_hessian
 from .poscars import Poscar
@@ -22,28 +19,6 @@ from .tags import Settings
 from .writing import CONVERGED, STOPPED, RunFiles
 
 MAX_MOVE = 0.2  # Angstrom, largest component of a step of one image
-SOFTEST = 0.3  # eV/Angstrom^2, curvatures below are taken as this: a band has no energy to guard it
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pull:
-    """What a band does to one of its images."""
-
-    tangent: FloatArray  # (n_free,), unit vector
-    real: float  # force along the tangent, eV/Angstrom
-    spring: float  # eV/Angstrom
-    across: FloatArray  # (n_free,) force perpendicular to the tangent, eV/Angstrom
-    climbs: bool
-
-    @property
-    def along(self) -> float:
-        """Return the force of the band along the tangent, eV/Angstrom."""
-        return -self.real if self.climbs else self.spring
-
-    @property
-    def force(self) -> FloatArray:
-        """Return the force of the band (n_free,), eV/Angstrom."""
-        return self.across + self.along * self.tangent
 
 
 def run_band(
@@ -178,87 +153,18 @@ class _Band:
     def pulls(self) -> list[Pull]:
         """Return what the band does to each moving image."""
         points = [self.freedom.reduce(x) for x in self._x]
-        energies = self.energies
-        top = 1 + int(np.argmax(energies[1:-1]))
-        stiffness = abs(self._settings.spring)
-        pulls = []
-        for i in range(1, len(points) - 1):
-            ahead, behind = points[i + 1] - points[i], points[i] - points[i - 1]
-            tangent = improved_tangent(ahead, behind, energies[i - 1 : i + 2])
-            force = self.freedom.reduce(self.evaluation(i).forces)
-            real = float(force @ tangent)
-            pulls.append(
-                Pull(
-                    tangent=tangent,
-                    real=real,
-                    spring=stiffness * float(np.linalg.norm(ahead) - np.linalg.norm(behind)),
-                    across=force - real * tangent,
-                    climbs=self._settings.lclimb and i == top,
-                )
-            )
-        return pulls
+        forces = [self.freedom.reduce(self.evaluation(i).forces) for i in range(1, len(points) - 1)]
+        settings = self._settings
+        return band_pulls(
+            points, forces, self.energies, stiffness=abs(settings.spring), climbs=settings.lclimb
+        )
 
     def move(self, pulls: Sequence[Pull]) -> None:
         """Move all images: a quasi-Newton step across the band, the springs solved along it."""
-        along = self._moves_along(pulls)
+        along = moves_along(pulls, self._hessians, stiffness=abs(self._settings.spring))
         for i, pull in enumerate(pulls, start=1):
-            hessian = self._hessians[i - 1]
-            step = across_step(hessian, pull) + along[i - 1] * pull.tangent
+            step = across_step(self._hessians[i - 1], pull) + along[i - 1] * pull.tangent
             self._x[i] = self._x[i] + self.freedom.expand(limited(step, MAX_MOVE))
-
-    def _moves_along(self, pulls: Sequence[Pull]) -> FloatArray:
-        """Return how far each image goes along its tangent, Angstrom."""
-        n, k = len(pulls), max(abs(self._settings.spring), 1e-3)
-        matrix = k * (2 * np.eye(n) - np.eye(n, k=1) - np.eye(n, k=-1))
-        force = np.array([pull.along for pull in pulls])
-        for i, pull in enumerate(pulls):
-            if pull.climbs:
-                curvature = float(pull.tangent @ self._hessians[i] @ pull.tangent)
-                matrix[i] = 0.0
-                matrix[i, i] = max(abs(curvature), SOFTEST)
-        return np.asarray(np.linalg.solve(matrix, force))
-
-
-def across_step(hessian: FloatArray, pull: Pull) -> FloatArray:
-    """Return the quasi-Newton step (n_free,) perpendicular to the tangent, Angstrom."""
-    t = pull.tangent
-    ht = hessian @ t
-    projected = hessian - np.outer(ht, t) - np.outer(t, ht) + (t @ ht + 1.0) * np.outer(t, t)
-    values, vectors = np.linalg.eigh(projected)
-    values = np.maximum(np.abs(values), SOFTEST)
-    step: FloatArray = vectors @ ((vectors.T @ pull.across) / values)
-    return step - (step @ t) * t
-
-
-def improved_tangent(
-    ahead: FloatArray, behind: FloatArray, energies: Sequence[float]
-) -> FloatArray:
-    """Return the unit tangent from the neighbours and the energies of the three images.
-
-    Parameters
-    ----------
-    ahead, behind
-        Vectors to the next and from the last image, (n,).
-    energies
-        Of the last, this and the next image, eV.
-
-    Examples
-    --------
-    >>> improved_tangent(np.array([1.0, 0.0]), np.array([0.0, 1.0]), [0.0, 1.0, 2.0]).tolist()
-    [1.0, 0.0]
-    """
-    last, this, following = energies
-    if following > this > last:
-        tangent = ahead
-    elif following < this < last:
-        tangent = behind
-    else:
-        big = max(abs(following - this), abs(last - this))
-        small = min(abs(following - this), abs(last - this))
-        up, down = (big, small) if following > last else (small, big)
-        tangent = up * ahead + down * behind
-    length = float(np.linalg.norm(tangent))
-    return tangent / length if length > 0 else (ahead + behind) / np.linalg.norm(ahead + behind)
 
 
 def unwrapped(images: Sequence[Poscar]) -> list[Poscar]:
@@ -271,17 +177,6 @@ def unwrapped(images: Sequence[Poscar]) -> list[Poscar]:
         jump = np.round(image.fractional - result[-1].fractional)
         result.append(replace(image, fractional=image.fractional - jump))
     return result
-
-
-def describe(pull: Pull) -> str:
-    """Return the lines of OUTCAR about the band, in the wording of VASP and VTST."""
-    lines = [
-        f" NEB: projections on to tangent (spring, REAL) {pull.spring:16.6f} {pull.real:16.6f}",
-        f" NEB: force perpendicular to the tangent {float(np.linalg.norm(pull.across)):16.6f}",
-    ]
-    if pull.climbs:
-        lines.append(" NEB: this image climbs")
-    return "\n".join([*lines, ""])
 
 
 def _report(step: int, band: _Band, force: float) -> None:

@@ -19,7 +19,7 @@ from .record import EngineRecord
 from .stopping import Interrupted, Stopper, die_with_parent, locked
 from .tags import Settings
 from .writing import Label, RunFiles
-from .xtb import XtbEngine
+from .xtb_engine import XtbEngine
 
 ENGINES = {"xtb": XtbEngine}
 

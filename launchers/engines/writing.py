@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from ...structures.files import write_atomic, write_error
-from . import doscar, oszicar, outcar, vasprun
+from . import doscar, oszicar, outcar, vasprun, vasprun_levels
 from .levels import density_of_states
 from .poscars import Poscar, format_poscar
 from .potentials import Evaluation, FloatArray
@@ -145,8 +145,8 @@ class RunFiles:
         )
         self._write(
             "vasprun.xml",
-            vasprun.format_eigenvalues(evaluation)
-            + vasprun.format_dos(dos)
+            vasprun_levels.format_eigenvalues(evaluation)
+            + vasprun_levels.format_dos(dos)
             + vasprun.STEP_END
             + vasprun.format_final(self._poscar, positions)
             + vasprun.END,

@@ -3,36 +3,22 @@
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import replace
-from importlib import metadata
 from typing import Any
 
 import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
 from numpy.typing import NDArray
 
-from ...structures.errors import EngineError, InputError
-from .folder import RunFolder
-from .levels import KB_EV, electronic_entropy, fermi_occupation, find_fermi_level
+from ...structures.errors import EngineError
+from .levels import electronic_entropy, fermi_occupation, find_fermi_level
 from .poscars import Poscar
 from .potentials import N_ORBITALS, Evaluation, FloatArray, ScfCycle
 from .tags import Settings
 
 HARTREE = 27.211386024367243  # eV, CODATA 2014 as in ase.units, so that numbers agree
 BOHR = 0.5291772105638411  # Angstrom
-METHODS = ("GFN1-xTB", "GFN2-xTB")
-METHOD_VARIABLE = "HETEROFIRE_XTB_METHOD"
-MIN_CYCLES = 250  # of the self-consistent field, tblite's own limit; one takes 0.02 s
 
 _FIRST_OF_L = {0: 0, 1: 1, 2: 4}  # column of the first orbital of s, p, d
-
-
-def chosen_method() -> str:
-    """Return the method named by HETEROFIRE_XTB_METHOD, GFN1-xTB without it."""
-    method = os.environ.get(METHOD_VARIABLE, METHODS[0])
-    if method not in METHODS:
-        raise InputError(f"{METHOD_VARIABLE} = {method!r}: use one of {', '.join(METHODS)}")
-    return method
 
 
 class XtbPotential:
@@ -89,7 +75,7 @@ class XtbPotential:
         n_electrons = valence_electrons(self._numbers, method) - charge
         wanted = n_electrons % 2
         if settings.ispin == 2:
-            wanted = _wanted_unpaired(settings, n_electrons)
+            wanted = unpaired_electrons(settings, n_electrons)
         self.n_unpaired = wanted
         self.n_electrons = n_electrons
         self._calculator.update(uhf=wanted)
@@ -214,7 +200,7 @@ def valence_electrons(numbers: NDArray[np.int_], method: str) -> int:
     return round(sum(sum(elements[chemical_symbols[z]]["refocc"]) for z in numbers))
 
 
-def _wanted_unpaired(settings: Settings, n_electrons: int) -> int:
+def unpaired_electrons(settings: Settings, n_electrons: int) -> int:
     """Return NUPDOWN, or the sum of MAGMOM, or the lowest moment the electrons allow."""
     if settings.nupdown is not None and settings.nupdown >= 0:
         wanted = settings.nupdown
@@ -243,95 +229,3 @@ def _engine_errors(poscar: Poscar) -> Iterator[None]:
     except (TBLiteRuntimeError, TBLiteValueError) as error:
         names = " ".join(dict.fromkeys(poscar.symbols))
         raise EngineError(f"tblite cannot treat {names} in this cell: {error}") from error
-
-
-class XtbEngine:
-    """GFN-xTB as an engine: charge, spin and notes from a run folder.
-
-    Parameters
-    ----------
-    run
-        The checked folder.
-    """
-
-    name = "xtb"
-
-    def __init__(self, run: RunFolder) -> None:
-        self.version = f"tblite {metadata.version('tblite')}"
-        self.method = chosen_method()
-        self._asked_nelm = run.settings.nelm
-        self.settings = replace(run.settings, nelm=max(run.settings.nelm, MIN_CYCLES))
-        self._charge = total_charge(run)
-        self._notes: dict[str, str] = {}
-        self._n_electrons = self._count(run.poscar) - self._charge
-
-    def _count(self, poscar: Poscar) -> int:
-        return valence_electrons(np.array([atomic_numbers[s] for s in poscar.symbols]), self.method)
-
-    def potential(self, poscar: Poscar) -> XtbPotential:
-        """Return a calculator for a geometry."""
-        return XtbPotential(poscar, self.settings, self._charge, self.method)
-
-    def notes(self) -> dict[str, str]:
-        """Return how smearing, charge and spin were taken."""
-        settings = self.settings
-        shape = "derivative of the Fermi function" if settings.ismear == -1 else "Gaussian"
-        notes = {
-            "DOS": f"each level broadened by the {shape} of width SIGMA = {settings.sigma} eV; "
-            "projections are Mulliken's and sum to the total",
-            "electrons": f"{self._n_electrons} valence electrons of {self.method}, "
-            f"total charge {self._charge:+d} e",
-        }
-        if self.settings.nelm != self._asked_nelm:
-            notes["NELM"] = f"{self._asked_nelm} was raised to {MIN_CYCLES}, tblite's own limit"
-        if settings.ismear != -1:
-            notes["ISMEAR"] = (
-                f"{settings.ismear} is taken as -1 (Fermi) with kT = SIGMA = {settings.sigma} eV, "
-                f"{settings.sigma / KB_EV:.0f} K"
-            )
-        if settings.ispin == 2:
-            notes["ISPIN"] = (
-                f"{_wanted_unpaired(settings, self._n_electrons)} unpaired electrons, kept fixed"
-            )
-        elif self._n_electrons % 2:
-            notes["ISPIN"] = (
-                "odd number of electrons without spin: up and down fill the same orbitals, each "
-                "with a Fermi level of its own; E-fermi is that of all electrons together"
-            )
-        return notes
-
-
-def total_charge(run: RunFolder) -> int:
-    """Return the charge in e that NELECT asks for, 0 without it.
-
-    Raises
-    ------
-    InputError
-        NELECT is given but nothing says what the neutral number would be.
-    EngineError
-        The charge is not a whole number, which tblite would round silently.
-    """
-    if run.settings.nelect is None:
-        return 0
-    neutral = sum(n * z for (_, n), z in zip(run.poscar.species, potcar_valences(run), strict=True))
-    charge = neutral - run.settings.nelect
-    if abs(charge - round(charge)) > 1e-4:
-        raise EngineError(
-            f"INCAR: NELECT = {run.settings.nelect} is a charge of {charge:+.4f} e (the "
-            f"POTCARs have {neutral:g} electrons); this engine takes whole charges only"
-        )
-    return round(charge)
-
-
-def potcar_valences(run: RunFolder) -> tuple[float, ...]:
-    """Return ZVAL of each block of the POSCAR, from POTCAR or from the table of symbols."""
-    if run.valences is not None:
-        return run.valences
-    if run.potcar_symbols is None:
-        raise InputError(
-            f"INCAR has NELECT, but {run.path} has neither POTCAR nor POTCAR.spec to say how many "
-            "electrons the neutral cell has. Write POTCAR.spec with one symbol per line."
-        )
-    from ...workflows.potcars import zval
-
-    return tuple(zval(symbol) for symbol in run.potcar_symbols)
