@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from ..workflows.planning import Plan, relative_cost
+from ..workflows.plans import Plan, relative_cost
 from .status import JobStatus, counts, job_statuses
 
 _HEARTBEAT_S = 30.0

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fireworks import LaunchPad
 
     from ..results.store import ResultStore
-    from ..workflows.planning import Plan
+    from ..workflows.plans import Plan
     from ..workflows.study import Profile
 
 

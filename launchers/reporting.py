@@ -7,7 +7,7 @@ from ..results.derive import derive
 from ..results.records import Property
 from ..structures.errors import InputError
 from ..structures.files import write_atomic
-from ..workflows.planning import Plan
+from ..workflows.plans import Plan
 from ..workflows.study import Study, load_study
 from .project import Project
 

@@ -5,7 +5,7 @@ import sys
 
 from rich.console import Console
 
-from ..workflows.planning import Plan
+from ..workflows.plans import Plan
 from .pool import Pool
 from .progress import Progress
 from .project import Project

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fireworks import LaunchPad
 
 from ..workflows.flows import study_flow
-from ..workflows.planning import Plan
+from ..workflows.plans import Plan
 from .project import Project
 from .recovery import recover, rerun_failed
 from .worker import worker_locks

@@ -8,7 +8,7 @@ from ..structures.paths import interpolate
 from ..workflows.calculations import Calculation
 from ..workflows.folders import inputs_of
 from ..workflows.inputs import write_inputs, write_neb_inputs
-from ..workflows.planning import Plan
+from ..workflows.plans import Plan
 from .running import print_warnings
 
 

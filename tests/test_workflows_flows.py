@@ -4,7 +4,8 @@ import pytest
 from fireworks import Firework
 
 from heterofire.workflows.flows import chain_costs, study_flow
-from heterofire.workflows.planning import plan_study, relative_cost
+from heterofire.workflows.planning import plan_study
+from heterofire.workflows.plans import relative_cost
 from heterofire.workflows.study import parse_study
 
 STUDY = """\

@@ -6,7 +6,7 @@ from pathlib import Path
 from fireworks import Firework, Workflow
 
 from .calculations import Calculation
-from .planning import Plan, relative_cost
+from .plans import Plan, relative_cost
 from .tasks import DeriveProperties, ParseRun, RunVasp, WriteInputs
 
 
