@@ -1,5 +1,6 @@
 """Real runs with the embedded engine, killed at random moments."""
 
+import contextlib
 import json
 import os
 import random
@@ -68,44 +69,52 @@ def _runs(pid: int) -> bool:
 
 @pytest.mark.slow
 def test_a_run_killed_again_and_again_loses_nothing_and_computes_nothing_twice(tmp_path):
-    (tmp_path / "small.yaml").write_text(STUDY)
     chance = random.Random(20261120)
-    finished_before: set[str] = set()
-    n_kills = 0
-    for round_number in range(4 * N_KILLS):
-        process = start(tmp_path)
-        time.sleep(chance.uniform(1.0, 11.0))
-        family = descendants(process.pid)
-        if process.poll() is not None:
-            assert process.returncode == 0, (tmp_path / "run.log").read_text()[-3000:]
-            if n_kills >= N_KILLS:
-                break
-            (tmp_path / "results.db").rename(tmp_path / f"results-{round_number}.db")
-            for leftover in tmp_path.glob("results.db-*"):
-                leftover.unlink()
-            finished_before = set()
+    n_kills = n_rounds = 0
+    while n_kills < N_KILLS:
+        folder = tmp_path / f"round-{n_rounds}"
+        folder.mkdir()
+        (folder / "small.yaml").write_text(STUDY)
+        n_kills += kill_until_finished(folder, chance, N_KILLS - n_kills)
+        check_everything_is_there_once(folder)
+        n_rounds += 1
+    print(f"{n_kills} kills, {n_rounds} studies finished")
+
+
+def kill_until_finished(folder: Path, chance: random.Random, most: int) -> int:
+    """Start the same command again and again, killing it, until it ends by itself."""
+    finished: set[str] = set()
+    for n_kills in range(most + 1):
+        process = start(folder)
+        if n_kills < most and not ends_within(process, chance.uniform(2.0, 14.0)):
+            kill(process, chance)
+            now = stored_names(folder)
+            assert finished <= now, "a stored calculation was lost"
+            finished = now
             continue
-        # The run itself, one of its workers or engines, or all of them at once.
-        victims = chance.choice([[process.pid], [chance.choice(family)], family])
-        for victim in victims:
-            try:
-                os.kill(victim, signal.SIGKILL)
-                n_kills += 1
-            except ProcessLookupError:
-                continue
-            if victims is family:
-                n_kills -= victim != family[0]
-        if process.pid not in victims:
-            time.sleep(chance.uniform(0.0, 2.0))
-            os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        wait_until_gone(family)
-        finished = stored_names(tmp_path)
-        assert finished_before <= finished, "a stored calculation was lost"
-        finished_before = finished
-    final = start(tmp_path)
-    assert final.wait(timeout=300) == 0, (tmp_path / "run.log").read_text()[-3000:]
-    check_everything_is_there_once(tmp_path)
+        assert process.wait(timeout=600) == 0, (folder / "run.log").read_text()[-3000:]
+        return n_kills
+    raise AssertionError("unreachable: the last round is not killed")
+
+
+def ends_within(process: subprocess.Popen, seconds: float) -> bool:
+    try:
+        process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def kill(process: subprocess.Popen, chance: random.Random) -> None:
+    """Kill -9 the run itself, one of its workers or engines, or all of them at once."""
+    family = descendants(process.pid)
+    for victim in chance.choice([[process.pid], [chance.choice(family)], family]):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGKILL)
+    time.sleep(chance.uniform(0.0, 3.0))  # a run that only lost a worker goes on meanwhile
+    process.kill()
+    process.wait()
+    wait_until_gone(family)
 
 
 def stored_names(folder: Path) -> set[str]:

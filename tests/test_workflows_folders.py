@@ -62,7 +62,7 @@ def test_positions_that_cannot_be_trusted_are_not_used(planned, store, tmp_path,
     prepare_folder(planned["relax"], store, tmp_path)
     (tmp_path / "CONTCAR").write_text(content)
     if content == "other atoms":
-        Poscar(planned["static"].structure).write_file(tmp_path / "CONTCAR")
+        Poscar(planned["molecule"].structure).write_file(tmp_path / "CONTCAR")
     assert prepare_folder(planned["relax"], store, tmp_path) == "written"
 
 
@@ -104,7 +104,7 @@ def test_another_engine_than_planned_is_refused(planned):
 
 
 def test_a_run_goes_from_its_folder_through_the_engine_into_the_store(planned, store, tmp_path):
-    calculation = planned["static"]
+    calculation = planned["molecule"]
     prepare_folder(calculation, store, tmp_path)
     assert run_vasp(tmp_path, engine_command("xtb")) == ()
     assert is_finished(calculation, tmp_path)
@@ -119,7 +119,7 @@ def test_a_program_that_is_not_there_is_named(tmp_path):
 
 
 def test_a_program_that_dies_is_quoted(planned, store, tmp_path):
-    prepare_folder(planned["static"], store, tmp_path)
+    prepare_folder(planned["molecule"], store, tmp_path)
     dying = [sys.executable, "-c", "import sys; sys.exit('out of memory')"]
     with pytest.raises(EngineError, match=r"std_err\.txt: out of memory"):
         run_vasp(tmp_path, dying)

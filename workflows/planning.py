@@ -101,7 +101,6 @@ class _Planner:
         task: str,
         structure: Structure,
         *,
-        preset: str | None = None,
         parents: Mapping[str, str] | None = None,
         n_images: int = 0,
         final: Structure | None = None,
@@ -110,9 +109,9 @@ class _Planner:
         """Add one calculation; the same one asked for twice is one."""
         inputs = make_inputs(
             structure,
-            task=preset or task,
+            task=task,
             profile=self.profile,
-            overrides=self.study.overrides.get(self.profile, {}).get(preset or task),
+            overrides=self.study.overrides.get(self.profile, {}).get(task),
             images=n_images or None,
             has_vtst=self.has_vtst or self.engine == "xtb",
             **options,
@@ -141,15 +140,9 @@ class _Planner:
     def add_phase(self, name: str, phase: Phase) -> None:
         """Add what energies are measured against: an atom, molecule or crystal."""
         structure = build_phase(phase, self.profile)
-        preset = "bulk" if phase.crystal else "molecule"
+        task = "bulk" if phase.crystal else "molecule"
         self.phases[name] = self.add(
-            name,
-            f"{name}/static",
-            "static",
-            structure,
-            preset=preset,
-            charge=phase.charge,
-            is_slab=False,
+            name, f"{name}/{task}", task, structure, charge=phase.charge, is_slab=False
         )
 
     def add_host(self, model: Model) -> None:

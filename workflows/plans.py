@@ -10,7 +10,7 @@ from .calculations import Calculation
 from .study import Profile
 
 # Expected ionic steps of each task: used only to order the queue and to guess the time left.
-_STEPS = {"relax": 25.0, "neb": 15.0}
+_STEPS = {"relax": 12.0, "molecule": 5.0, "neb": 12.0}
 
 
 @dataclass(frozen=True, kw_only=True)
