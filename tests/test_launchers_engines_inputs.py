@@ -13,7 +13,7 @@ from heterofire.launchers.engines.freedom import Freedom
 from heterofire.launchers.engines.incars import parse_incar
 from heterofire.launchers.engines.poscars import format_poscar, read_poscar
 from heterofire.launchers.engines.tags import check_tags, load_table, normal, read_settings
-from heterofire.launchers.engines.xtb import total_charge
+from heterofire.launchers.engines.xtb_engine import total_charge
 from heterofire.structures.errors import EngineError, InputError, StructureError
 
 POSCAR = """salt

@@ -18,7 +18,7 @@ from .stopping import Stopper
 from .tags import Settings
 from .writing import CONVERGED, STOPPED, RunFiles
 
-MAX_MOVE = 0.2  # Angstrom, largest component of a step of one image
+MAX_MOVE = 0.1  # Angstrom, largest component of a step of one image
 
 
 def run_band(
@@ -144,7 +144,7 @@ class _Band:
             force = self.freedom.reduce(evaluation.forces)
             before = self._before[i]
             if before is not None:
-                self._hessians[i - 1] = bfgs_update(
+                self._hessians[i - 1] = learned(
                     self._hessians[i - 1], x - before[0], before[1] - force
                 )
             self._before[i] = (x, force)
@@ -165,6 +165,17 @@ class _Band:
         for i, pull in enumerate(pulls, start=1):
             step = across_step(self._hessians[i - 1], pull) + along[i - 1] * pull.tangent
             self._x[i] = self._x[i] + self.freedom.expand(limited(step, MAX_MOVE))
+
+
+def learned(hessian: FloatArray, s: FloatArray, y: FloatArray) -> FloatArray:
+    """Return the Hessian of an image after the gradient changed by y along s.
+
+    Steps with little or negative curvature go along the path; learning from them, damped as
+    in a relaxation or as they are, spoils the Hessian across the path: bands then diverged.
+    """
+    if s @ y < 0.1 * (s @ hessian @ s):
+        return hessian
+    return bfgs_update(hessian, s, y)
 
 
 def unwrapped(images: Sequence[Poscar]) -> list[Poscar]:

@@ -1,0 +1,118 @@
+"""GFN-xTB as an engine: method, charge, spin and notes of a run folder."""
+
+import os
+from dataclasses import replace
+from importlib import metadata
+
+import numpy as np
+from ase.data import atomic_numbers
+
+from ...structures.errors import EngineError, InputError
+from .folder import RunFolder
+from .levels import KB_EV
+from .poscars import Poscar
+from .xtb import XtbPotential, unpaired_electrons, valence_electrons
+
+METHODS = ("GFN1-xTB", "GFN2-xTB")
+METHOD_VARIABLE = "HETEROFIRE_XTB_METHOD"
+MIN_CYCLES = 250  # of the self-consistent field, tblite's own limit; one takes 0.02 s
+
+
+def chosen_method() -> str:
+    """Return the method named by HETEROFIRE_XTB_METHOD, GFN1-xTB without it."""
+    method = os.environ.get(METHOD_VARIABLE, METHODS[0])
+    if method not in METHODS:
+        raise InputError(f"{METHOD_VARIABLE} = {method!r}: use one of {', '.join(METHODS)}")
+    return method
+
+
+class XtbEngine:
+    """GFN-xTB as an engine: charge, spin and notes from a run folder.
+
+    Parameters
+    ----------
+    run
+        The checked folder.
+    """
+
+    name = "xtb"
+
+    def __init__(self, run: RunFolder) -> None:
+        self.version = f"tblite {metadata.version('tblite')}"
+        self.method = chosen_method()
+        self._asked_nelm = run.settings.nelm
+        self.settings = replace(run.settings, nelm=max(run.settings.nelm, MIN_CYCLES))
+        self._charge = total_charge(run)
+        self._notes: dict[str, str] = {}
+        self._n_electrons = self._count(run.poscar) - self._charge
+
+    def _count(self, poscar: Poscar) -> int:
+        return valence_electrons(np.array([atomic_numbers[s] for s in poscar.symbols]), self.method)
+
+    def potential(self, poscar: Poscar) -> XtbPotential:
+        """Return a calculator for a geometry."""
+        return XtbPotential(poscar, self.settings, self._charge, self.method)
+
+    def notes(self) -> dict[str, str]:
+        """Return how smearing, charge and spin were taken."""
+        settings = self.settings
+        shape = "derivative of the Fermi function" if settings.ismear == -1 else "Gaussian"
+        notes = {
+            "DOS": f"each level broadened by the {shape} of width SIGMA = {settings.sigma} eV; "
+            "projections are Mulliken's and sum to the total",
+            "electrons": f"{self._n_electrons} valence electrons of {self.method}, "
+            f"total charge {self._charge:+d} e",
+        }
+        if self.settings.nelm != self._asked_nelm:
+            notes["NELM"] = f"{self._asked_nelm} was raised to {MIN_CYCLES}, tblite's own limit"
+        if settings.ismear != -1:
+            notes["ISMEAR"] = (
+                f"{settings.ismear} is taken as -1 (Fermi) with kT = SIGMA = {settings.sigma} eV, "
+                f"{settings.sigma / KB_EV:.0f} K"
+            )
+        if settings.ispin == 2:
+            notes["ISPIN"] = (
+                f"{unpaired_electrons(settings, self._n_electrons)} unpaired electrons, kept fixed"
+            )
+        elif self._n_electrons % 2:
+            notes["ISPIN"] = (
+                "odd number of electrons without spin: up and down fill the same orbitals, each "
+                "with a Fermi level of its own; E-fermi is that of all electrons together"
+            )
+        return notes
+
+
+def total_charge(run: RunFolder) -> int:
+    """Return the charge in e that NELECT asks for, 0 without it.
+
+    Raises
+    ------
+    InputError
+        NELECT is given but nothing says what the neutral number would be.
+    EngineError
+        The charge is not a whole number, which tblite would round silently.
+    """
+    if run.settings.nelect is None:
+        return 0
+    neutral = sum(n * z for (_, n), z in zip(run.poscar.species, potcar_valences(run), strict=True))
+    charge = neutral - run.settings.nelect
+    if abs(charge - round(charge)) > 1e-4:
+        raise EngineError(
+            f"INCAR: NELECT = {run.settings.nelect} is a charge of {charge:+.4f} e (the "
+            f"POTCARs have {neutral:g} electrons); this engine takes whole charges only"
+        )
+    return round(charge)
+
+
+def potcar_valences(run: RunFolder) -> tuple[float, ...]:
+    """Return ZVAL of each block of the POSCAR, from POTCAR or from the table of symbols."""
+    if run.valences is not None:
+        return run.valences
+    if run.potcar_symbols is None:
+        raise InputError(
+            f"INCAR has NELECT, but {run.path} has neither POTCAR nor POTCAR.spec to say how many "
+            "electrons the neutral cell has. Write POTCAR.spec with one symbol per line."
+        )
+    from ...workflows.potcars import zval
+
+    return tuple(zval(symbol) for symbol in run.potcar_symbols)

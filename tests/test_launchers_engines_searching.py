@@ -1,0 +1,100 @@
+"""The engine's optimiser: model Hessian, updates, trust radius."""
+
+import numpy as np
+import pytest
+from ase.build import graphene
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from heterofire.launchers.engines.bands import learned
+from heterofire.launchers.engines.hessians import SOFTEST, model_hessian
+from heterofire.launchers.engines.poscars import Poscar
+from heterofire.launchers.engines.searching import (
+    LONGEST,
+    QuasiNewton,
+    bfgs_update,
+    quasi_newton_step,
+)
+
+
+@pytest.fixture
+def sheet():
+    atoms = graphene(size=(3, 3, 1), vacuum=6.0)
+    return Poscar(
+        comment="",
+        lattice=np.array(atoms.cell),
+        symbols=tuple(atoms.symbols),
+        fractional=atoms.get_scaled_positions(),
+        movable=None,
+    )
+
+
+def test_the_model_is_symmetric_and_positive_definite(sheet):
+    hessian = model_hessian(sheet, sheet.positions)
+    np.testing.assert_allclose(hessian, hessian.T)
+    assert np.linalg.eigvalsh(hessian).min() >= SOFTEST - 1e-9
+
+
+def test_moving_everything_together_costs_only_the_floor(sheet):
+    hessian = model_hessian(sheet, sheet.positions)
+    shift = np.tile([0.0, 0.0, 1.0], 18)
+    np.testing.assert_allclose(hessian @ shift, SOFTEST * shift, atol=1e-9)
+
+
+def test_bonds_are_stiffer_along_than_across(sheet):
+    block = model_hessian(sheet, sheet.positions)[:3, :3]
+    assert block[0, 0] > 4 * block[2, 2]
+    assert 30 < block[0, 0] < 150  # eV/Angstrom^2; three bonds of 45 in the plane, about half each
+
+
+def test_the_search_finds_the_minimum_of_a_stiff_and_soft_bowl():
+    curvatures = np.array([60.0, 8.0, 0.4])
+    target, x = np.array([0.3, -0.8, 1.5]), np.zeros(3)
+    search = QuasiNewton(np.diag([40.0, 20.0, 1.0]))
+    for _ in range(20):
+        force = curvatures * (target - x)
+        energy = float(curvatures @ (target - x) ** 2 / 2)
+        x = x + search.next_move(x, force, energy)
+    np.testing.assert_allclose(x, target, atol=1e-3)
+
+
+def test_a_step_that_went_uphill_is_taken_back():
+    search = QuasiNewton(np.diag([1.0, 1.0]))
+    first = search.next_move(np.zeros(2), np.array([0.3, 0.0]), energy=0.0)
+    second = search.next_move(first, np.array([-5.0, 0.0]), energy=1.0)
+    back = first + second  # measured from where the energy was lower
+    assert 0 < back[0] < 0.5 * first[0]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.floats(-50, 50), min_size=4, max_size=4), st.floats(0.01, 1.0))
+def test_no_component_of_a_step_is_longer_than_allowed(force, longest):
+    hessian = np.diag([50.0, 5.0, 0.5, -3.0])
+    step = quasi_newton_step(hessian, np.array(force), longest)
+    assert np.abs(step).max() <= longest * (1 + 1e-9)
+    assert step @ np.array(force) >= -1e-12
+
+
+def test_a_first_step_is_limited_by_the_trust_radius():
+    search = QuasiNewton(np.eye(2))
+    assert np.abs(search.next_move(np.zeros(2), np.array([30.0, 1.0]), 0.0)).max() <= LONGEST + 1e-9
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.floats(-3, 3), min_size=6, max_size=6))
+def test_updates_stay_positive_definite_whatever_the_forces_say(numbers):
+    s, y = np.array(numbers[:3]), np.array(numbers[3:])
+    updated = bfgs_update(np.diag([10.0, 3.0, 1.0]), s, y)
+    assert np.linalg.eigvalsh(updated).min() > 0
+
+
+def test_an_update_reproduces_the_change_of_force_it_saw():
+    s, y = np.array([0.1, 0.2, -0.1]), np.array([1.0, 1.5, -0.2])
+    np.testing.assert_allclose(bfgs_update(np.eye(3), s, y) @ s, y, atol=1e-12)
+
+
+def test_bands_do_not_learn_from_negative_curvature():
+    hessian = np.diag([10.0, 3.0, 1.0])
+    s = np.array([0.1, 0.0, 0.0])
+    np.testing.assert_array_equal(learned(hessian, s, np.array([-0.5, 0.2, 0.1])), hessian)
+    assert not np.array_equal(learned(hessian, s, np.array([2.0, 0.2, 0.1])), hessian)
