@@ -4,6 +4,7 @@ import json
 import warnings
 from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from heterofire.launchers.engines.writing import Label, RunFiles
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 GAMMA = "Gamma\n0\nGamma\n1 1 1\n0 0 0\n"
-COMMON = "SYSTEM = test\nISMEAR = -1\nSIGMA = 0.0862\nEDIFF = 1E-6\nENCUT = 400\n"
+COMMON = "SYSTEM = é < & test\nISMEAR = -1\nSIGMA = 0.0862\nEDIFF = 1E-6\nENCUT = 400\n"
 
 
 def write_folder(path, atoms, incar, **files):
@@ -306,7 +307,18 @@ def test_outputs_of_an_earlier_run_are_gone_before_the_first_step(tmp_path, stat
         )
 
 
-def test_a_read_only_folder_is_an_error_that_names_it(tmp_path, capfd):
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the full disk is Linux's /dev/full")
+def test_a_full_disk_is_an_error_that_names_the_file(tmp_path, capfd):
+    folder = write_folder(tmp_path, water(), "")
+    (folder / "OUTCAR").symlink_to("/dev/full")
+    assert run_engine("xtb", folder) == 1
+    message = capfd.readouterr().err
+    assert "OUTCAR" in message
+    assert "disk is full" in message
+    assert "</modeling>" not in (folder / "vasprun.xml").read_text()
+
+
+def test_a_folder_it_cannot_write_is_an_error_that_names_the_file(tmp_path, capfd):
     folder = write_folder(tmp_path / "run", water(), "")
     (folder / "OSZICAR").mkdir()  # cannot be opened for writing, whoever runs the tests
     assert run_engine("xtb", folder) == 1

@@ -36,8 +36,8 @@ def find_fermi_level(levels: FloatArray, n_filled: float, kt: float) -> float:
 
     Examples
     --------
-    >>> round(find_fermi_level(np.array([-1.0, 1.0]), 1.0, 0.1), 9)
-    0.0
+    >>> round(find_fermi_level(np.array([1.0, 3.0]), 1.0, 0.1), 9)
+    2.0
     """
     low, high = float(levels.min()) - 50 * kt - 1, float(levels.max()) + 50 * kt + 1
     for _ in range(200):

@@ -38,7 +38,7 @@ def format_header(
     }
     return "".join(
         [
-            '<?xml version="1.0" encoding="ISO-8859-1"?>\n<modeling>\n',
+            '<?xml version="1.0" encoding="UTF-8"?>\n<modeling>\n',
             _block("generator", [_string(k, v) for k, v in generator.items()]),
             _block("incar", [_incar_item(tag, value) for tag, value in tags.items()]),
             _KPOINTS,

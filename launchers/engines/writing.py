@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from io import FileIO
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 
 from ...structures.files import write_atomic, write_error
 from . import doscar, oszicar, outcar, vasprun, vasprun_levels
@@ -62,7 +63,7 @@ class RunFiles:
         self._label = label
         self._symbols = potcar_symbols
         self._stack = ExitStack()
-        self._open: dict[str, IO[str]] = {}
+        self._open: dict[str, FileIO] = {}
         self._watch = outcar.Stopwatch()
         self._last: tuple[Evaluation, FloatArray] | None = None
         self.n_steps = 0
@@ -76,7 +77,7 @@ class RunFiles:
         for name in ("OSZICAR", "OUTCAR", "vasprun.xml"):
             path = self._folder / name
             try:
-                self._open[name] = self._stack.enter_context(path.open("w", encoding="utf-8"))
+                self._open[name] = self._stack.enter_context(path.open("wb", buffering=0))
             except OSError as error:
                 self._stack.close()
                 raise write_error(path, error) from error
@@ -187,9 +188,13 @@ class RunFiles:
         )
 
     def _write(self, name: str, text: str) -> None:
-        """Append and flush; a full disk names the file."""
+        """Append at once; a full disk names the file.
+
+        Unbuffered: after a failed write nothing is left over that closing would write again.
+        """
+        rest = memoryview(text.encode())
         try:
-            self._open[name].write(text)
-            self._open[name].flush()
+            while rest:
+                rest = rest[self._open[name].write(rest) :]
         except OSError as error:
             raise write_error(self._folder / name, error) from error
