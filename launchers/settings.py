@@ -13,7 +13,7 @@ import yaml
 from ..structures.errors import InputError
 
 DEFAULT_ENGINE = "xtb"
-METHODS = {"xtb": "GFN1-xTB", "vasp": ""}
+ENGINES = ("vasp", "xtb")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +55,8 @@ def load_settings(*, engine: str | None = None, folder: Path | None = None) -> S
     project = (folder or Path.cwd()).resolve()
     worker_env = _worker_env(project)
     name = engine or _engine_behind(worker_env.get("vasp_cmd")) or DEFAULT_ENGINE
-    if name not in METHODS:
-        raise InputError(f"unknown engine {name!r}; known are {', '.join(sorted(METHODS))}")
+    if name not in ENGINES:
+        raise InputError(f"unknown engine {name!r}; known are {', '.join(ENGINES)}")
     return Settings(
         folder=project,
         runs=project / "runs",
@@ -65,7 +65,7 @@ def load_settings(*, engine: str | None = None, folder: Path | None = None) -> S
         my_launchpad=_config_file(project, "my_launchpad.yaml", "LAUNCHPAD_LOC"),
         worker_env=worker_env,
         engine=name,
-        method=METHODS[name],
+        method=_method(name),
         vasp_cmd=_command(name, worker_env.get("vasp_cmd")),
     )
 
@@ -76,6 +76,15 @@ def engine_command(name: str) -> tuple[str, ...]:
     With -P, so that nothing in a run folder is imported.
     """
     return (sys.executable, "-P", "-m", "heterofire.launchers.cli", "engine", name)
+
+
+def _method(engine: str) -> str:
+    """Return what the engine computes where no input file says it."""
+    if engine != "xtb":
+        return ""
+    from .engines.xtb_engine import chosen_method  # pulls in numpy
+
+    return chosen_method()
 
 
 def _command(engine: str, configured: str | None) -> tuple[str, ...]:

@@ -232,8 +232,15 @@ def test_frozen_directions_stay_and_the_others_move(tmp_path):
     assert list(flagged[1]) == flags[1]
 
 
-def test_a_charged_molecule_keeps_its_charge(tmp_path):
+def test_a_charged_cell_with_images_is_refused(tmp_path, capsys):
     folder = write_folder(tmp_path, water(), "NELECT = 7\n", POTCAR_spec="O\nH\n")
+    assert run_engine("xtb", folder) == 1
+    assert "NELECT asks for a charge of +1 e in a periodic cell" in capsys.readouterr().err
+
+
+def test_a_charged_molecule_keeps_its_charge(tmp_path):
+    incar = "NELECT = 7\nIDIPOL = 4\n"
+    folder = write_folder(tmp_path, water(), incar, POTCAR_spec="O\nH\n")
     assert run_engine("xtb", folder) == 0
     assert vasprun(folder).parameters["NELECT"] == pytest.approx(7.0)
     assert sum(atom["tot"] for atom in Outcar(folder / "OUTCAR").charge) == pytest.approx(

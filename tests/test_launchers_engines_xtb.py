@@ -207,3 +207,26 @@ def test_the_last_cycle_holds_the_final_energy(layer_evaluation):
     last = layer_evaluation.cycles[-1]
     assert last.energy == pytest.approx(layer_evaluation.free_energy, abs=1e-6)
     assert abs(last.change) < 1e-5
+
+
+def test_an_isolated_ion_does_not_feel_its_box():
+    energies = []
+    for box in (12.0, 18.0):
+        ion = Atoms("K", positions=[[6, 6, 6]], cell=[box] * 3, pbc=True)
+        energies.append(evaluate(ion, charge=1, idipol=4).free_energy)
+    assert energies[0] == pytest.approx(energies[1], abs=1e-9)
+
+
+def test_an_isolated_molecule_may_lie_across_the_faces_of_its_box():
+    atoms = in_box("H2O")
+    whole = evaluate(atoms, idipol=4)
+    atoms.translate([6.0, 6.1, 6.2])
+    atoms.wrap()
+    split = evaluate(atoms, idipol=4)
+    assert split.free_energy == pytest.approx(whole.free_energy, abs=1e-8)
+    assert np.allclose(split.forces, whole.forces, atol=1e-6)
+
+
+def test_a_layer_is_no_molecule_in_a_box(layer):
+    with pytest.raises(EngineError, match=r"IDIPOL = 4.*empty along axis 1"):
+        evaluate(layer, idipol=4)

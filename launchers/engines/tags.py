@@ -42,6 +42,13 @@ class Settings:
     spring: float = -5.0  # eV/Angstrom^2
     lclimb: bool = False
     kspacing: float | None = None  # 1/Angstrom, with the factor 2 pi
+    idipol: int = 0
+    lmono: bool = False
+
+    @property
+    def is_isolated(self) -> bool:
+        """Return whether corrections for the images of a molecule in a box are asked for."""
+        return self.idipol == 4 or self.lmono
 
     @property
     def is_static(self) -> bool:
@@ -185,6 +192,8 @@ def read_settings(tags: Mapping[str, str]) -> Settings:
         spring=values.real("SPRING", defaults.spring),
         lclimb=normal(tags.get("LCLIMB", "F")) == "T",
         kspacing=values.optional("KSPACING"),
+        idipol=values.whole("IDIPOL", defaults.idipol),
+        lmono=normal(tags.get("LMONO", "F")) == "T",
     )
     _check_ranges(settings)
     return settings

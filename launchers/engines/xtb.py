@@ -18,6 +18,8 @@ from .tags import Settings
 HARTREE = 27.211386024367243  # eV, CODATA 2014 as in ase.units, so that numbers agree
 BOHR = 0.5291772105638411  # Angstrom
 
+MIN_GAP = 9.5  # Bohr, 5 Angstrom: what must be empty around a molecule in a box
+
 _FIRST_OF_L = {0: 0, 1: 1, 2: 4}  # column of the first orbital of s, p, d
 
 
@@ -27,7 +29,7 @@ class XtbPotential:
     Parameters
     ----------
     poscar
-        Atoms and cell; periodic in all directions.
+        Atoms and cell; periodic in all directions, or in none where IDIPOL = 4 or LMONO says so.
     settings
         NELM, EDIFF, SIGMA, ISPIN, NUPDOWN and MAGMOM are used.
     charge
@@ -43,6 +45,7 @@ class XtbPotential:
 
         self._numbers = np.array([atomic_numbers[s] for s in poscar.symbols])
         self._lattice = poscar.lattice / BOHR
+        self._is_isolated = settings.is_isolated
         self._kt = settings.sigma
         self._log: list[str] = []
         self._result: Any = None  # tblite's Result, reused as the next start
@@ -51,11 +54,11 @@ class XtbPotential:
             self._calculator = Calculator(
                 method,
                 self._numbers,
-                poscar.positions / BOHR,
+                self._placed(poscar.positions),
                 charge,
                 None,
-                self._lattice,
-                np.array([True] * 3),
+                None if self._is_isolated else self._lattice,
+                None if self._is_isolated else np.array([True] * 3),
                 color=False,
                 logger=self._log.append,
             )
@@ -93,9 +96,16 @@ class XtbPotential:
             columns.append(atom_of[shell] * N_ORBITALS + _FIRST_OF_L[int(l_of[shell])] + offset)
         return np.array(columns)
 
+    def _placed(self, positions: FloatArray) -> FloatArray:
+        """Return positions in Bohr; those of an isolated molecule in one piece."""
+        if not self._is_isolated:
+            return positions / BOHR
+        return in_one_piece(positions / BOHR, self._lattice)
+
     def evaluate(self, positions: FloatArray) -> Evaluation:
         """Return energies, forces and levels for positions (n_atoms, 3) in Angstrom."""
-        self._calculator.update(positions / BOHR, self._lattice)
+        cell = None if self._is_isolated else self._lattice
+        self._calculator.update(self._placed(positions), cell)
         self._run()
         result = self._result
         occupations = np.atleast_2d(result.get("orbital-occupations"))
@@ -177,6 +187,42 @@ class XtbPotential:
                 "tblite printed no self-consistent cycles; its log format has changed"
             )
         return tuple(cycles)
+
+
+def in_one_piece(positions: FloatArray, lattice: FloatArray) -> FloatArray:
+    """Return a molecule's positions with no atom on the far side of its box.
+
+    Parameters
+    ----------
+    positions, lattice
+        (n_atoms, 3) and (3, 3), lattice vectors are rows, in one unit.
+
+    Raises
+    ------
+    EngineError
+        Along an axis no stretch of MIN_GAP Bohr is empty: it is no molecule in a box.
+
+    Examples
+    --------
+    >>> pair = np.array([[0.5, 0.0, 0.0], [29.5, 0.0, 0.0]])
+    >>> round(float(np.ptp(in_one_piece(pair, 30.0 * np.eye(3))[:, 0])), 9)
+    1.0
+    """
+    fractions = positions @ np.linalg.inv(lattice) % 1.0
+    heights = 1 / np.linalg.norm(np.linalg.inv(lattice), axis=0)
+    for axis in range(3):
+        ordered = np.sort(fractions[:, axis])
+        gaps = np.diff(ordered, append=ordered[0] + 1.0)
+        widest = int(gaps.argmax())
+        if gaps[widest] * heights[axis] < MIN_GAP:
+            raise EngineError(
+                f"INCAR: IDIPOL = 4 or LMONO asks for a molecule in a box, but only "
+                f"{gaps[widest] * heights[axis] * BOHR:.1f} Angstrom are empty along axis "
+                f"{axis + 1}; {MIN_GAP * BOHR:.1f} are wanted. Enlarge the box, or drop the tag."
+            )
+        start = ordered[(widest + 1) % len(ordered)]
+        fractions[:, axis] = (fractions[:, axis] - start + 1e-9) % 1.0
+    return fractions @ lattice
 
 
 def valence_electrons(numbers: NDArray[np.int_], method: str) -> int:

@@ -43,6 +43,13 @@ class XtbEngine:
         self._asked_nelm = run.settings.nelm
         self.settings = replace(run.settings, nelm=max(run.settings.nelm, MIN_CYCLES))
         self._charge = total_charge(run)
+        if self._charge and not self.settings.is_isolated:
+            # K+ in cubes of 12, 20 and 24 A: +0.06, -0.49 and -0.53 eV from the isolated ion.
+            raise EngineError(
+                f"INCAR: NELECT asks for a charge of {self._charge:+d} e in a periodic cell, whose "
+                "energy depends on the size of the box. For a molecule in a box set IDIPOL = 4; a "
+                "layer or crystal must be neutral."
+            )
         self._notes: dict[str, str] = {}
         self._n_electrons = self._count(run.poscar) - self._charge
 
@@ -65,6 +72,12 @@ class XtbEngine:
         }
         if self.settings.nelm != self._asked_nelm:
             notes["NELM"] = f"{self._asked_nelm} was raised to {MIN_CYCLES}, tblite's own limit"
+        if settings.is_isolated:
+            notes["periodicity"] = "none: the molecule is computed without its periodic images"
+        elif settings.idipol:
+            notes["IDIPOL"] = (
+                f"{settings.idipol}: no dipole correction in this engine, the cell stays periodic"
+            )
         if settings.ismear != -1:
             notes["ISMEAR"] = (
                 f"{settings.ismear} is taken as -1 (Fermi) with kT = SIGMA = {settings.sigma} eV, "
