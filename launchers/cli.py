@@ -1,6 +1,7 @@
 """The command line: parse, call one library function, print. Everything works from Python too."""
 
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -210,6 +211,8 @@ def run_engine_here(
     folder: Annotated[Path, typer.Option(help="The run folder.")] = Path(),
 ) -> None:
     """Stand in for VASP in the current folder."""
+    # Before numpy starts its threads: two were slower than one at these sizes.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     from .engines.run import run_engine
 
     raise typer.Exit(run_engine(name, folder))

@@ -18,6 +18,7 @@ from .stopping import Stopper
 from .tags import Settings
 from .writing import CONVERGED, STOPPED, RunFiles
 
+CLIMB_BELOW = 1.0  # eV/Angstrom; on a rough band the highest image changes, and would run away
 MAX_MOVE = 0.1  # Angstrom, largest component of a step of one image
 
 
@@ -68,7 +69,7 @@ def _relax(
     for step in range(1, n_steps + 1):
         band.evaluate()
         pulls = band.pulls()
-        force = max(band.freedom.largest_force(band.freedom.expand(p.force)) for p in pulls)
+        force = band.largest_force(pulls)
         for i, pull in enumerate(pulls, start=1):
             files[i].step(band.evaluation(i), band.positions(i), describe(pull))
         _report(step, band, force)
@@ -106,6 +107,7 @@ class _Band:
         self.freedom = Freedom(images[0])
         self._settings = settings
         self._make_potential = make_potential
+        self._climbs = False
         self._potentials = [make_potential(image) for image in images[1:-1]]
         self._x = [image.positions for image in images]
         self._hessians = [
@@ -154,10 +156,16 @@ class _Band:
         """Return what the band does to each moving image."""
         points = [self.freedom.reduce(x) for x in self._x]
         forces = [self.freedom.reduce(self.evaluation(i).forces) for i in range(1, len(points) - 1)]
-        settings = self._settings
-        return band_pulls(
-            points, forces, self.energies, stiffness=abs(settings.spring), climbs=settings.lclimb
-        )
+        stiffness = abs(self._settings.spring)
+        pulls = band_pulls(points, forces, self.energies, stiffness=stiffness, climbs=self._climbs)
+        if self._settings.lclimb and not self._climbs and self.largest_force(pulls) < CLIMB_BELOW:
+            self._climbs = True
+            pulls = band_pulls(points, forces, self.energies, stiffness=stiffness, climbs=True)
+        return pulls
+
+    def largest_force(self, pulls: Sequence[Pull]) -> float:
+        """Return the largest force of the band on an atom, in eV/Angstrom."""
+        return max(self.freedom.largest_force(self.freedom.expand(p.force)) for p in pulls)
 
     def move(self, pulls: Sequence[Pull]) -> None:
         """Move all images: a quasi-Newton step across the band, the springs solved along it."""
