@@ -104,14 +104,16 @@ class _Planner:
         parents: Mapping[str, str] | None = None,
         n_images: int = 0,
         final: Structure | None = None,
+        tags: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Calculation:
         """Add one calculation; the same one asked for twice is one."""
+        overrides = self.study.overrides.get(self.profile, {}).get(task, {})
         inputs = make_inputs(
             structure,
             task=task,
             profile=self.profile,
-            overrides=self.study.overrides.get(self.profile, {}).get(task),
+            overrides={**overrides, **(tags or {})},
             images=n_images or None,
             has_vtst=self.has_vtst or self.engine == "xtb",
             **options,
@@ -227,6 +229,7 @@ class _Planner:
             parents=keys,
             n_images=pick(path.images, self.profile),
             final=ends["final"].structure,
+            tags=path.incar.get(self.profile),
         )
         self.requests.append(
             BarrierRequest(model=model.name, label=path.kind, band=band.key, ion=ion, **keys)

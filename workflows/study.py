@@ -36,6 +36,7 @@ class HopPath(_Part):
     freeze: tuple[str, ...] = ()  # elements held fixed, at the end points as well ...
     free_within: float = Field(default=0.0, ge=0)  # ... but not this near, Angstrom along the plane
     gallery_gap: float = Field(default=5.8, gt=3.0, lt=20.0)
+    incar: dict[Profile, dict[str, Any]] = {}  # tags of the band that win over the presets
 
 
 class Phase(_Part):

@@ -20,6 +20,7 @@ from .writing import CONVERGED, STOPPED, RunFiles
 
 CLIMB_BELOW = 1.0  # eV/Angstrom; on a rough band the highest image changes, and would run away
 MAX_MOVE = 0.1  # Angstrom, largest component of a step of one image
+MIN_MOVE = 0.02  # Angstrom; steps get this short while the forces of the band grow
 
 
 def run_band(
@@ -82,7 +83,7 @@ def _relax(
             break
         previous = top
         if step < n_steps:
-            band.move(pulls)
+            band.move(pulls, force)
     for file in files[1:-1]:
         file.finish(remark)
     n_evaluations = 2 + sum(file.n_steps for file in files[1:-1])
@@ -108,6 +109,7 @@ class _Band:
         self._settings = settings
         self._make_potential = make_potential
         self._climbs = False
+        self._longest, self._force = MAX_MOVE, np.inf
         self._potentials = [make_potential(image) for image in images[1:-1]]
         self._x = [image.positions for image in images]
         self._hessians = [
@@ -167,12 +169,19 @@ class _Band:
         """Return the largest force of the band on an atom, in eV/Angstrom."""
         return max(self.freedom.largest_force(self.freedom.expand(p.force)) for p in pulls)
 
-    def move(self, pulls: Sequence[Pull]) -> None:
-        """Move all images: a quasi-Newton step across the band, the springs solved along it."""
+    def move(self, pulls: Sequence[Pull], force: float) -> None:
+        """Move all images: a quasi-Newton step across the band, the springs solved along it.
+
+        A band has no energy that a step must lower: while its largest force (eV/Angstrom) grows,
+        its steps are made shorter.
+        """
+        grows = force > 1.05 * self._force
+        self._longest = float(np.clip(self._longest * (0.5 if grows else 1.3), MIN_MOVE, MAX_MOVE))
+        self._force = force
         along = moves_along(pulls, self._hessians, stiffness=abs(self._settings.spring))
         for i, pull in enumerate(pulls, start=1):
             step = across_step(self._hessians[i - 1], pull) + along[i - 1] * pull.tangent
-            self._x[i] = self._x[i] + self.freedom.expand(limited(step, MAX_MOVE))
+            self._x[i] = self._x[i] + self.freedom.expand(limited(step, self._longest))
 
 
 def learned(hessian: FloatArray, s: FloatArray, y: FloatArray) -> FloatArray:
