@@ -1,10 +1,12 @@
 """Nudged elastic bands of the engine: a symmetric hop, end points, refusals."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import molecule
 from ase.constraints import FixAtoms
 from ase.io import read
 from pymatgen.analysis.transition_state import NEBAnalysis
@@ -15,6 +17,10 @@ from heterofire.launchers.engines.bands import unwrapped
 from heterofire.launchers.engines.elastic import improved_tangent
 from heterofire.launchers.engines.poscars import Poscar
 from heterofire.launchers.engines.run import run_engine
+from heterofire.launchers.engines.smoothing import ROUGH, SMOOTH, hopping_atom, smoothed
+from heterofire.launchers.engines.stopping import Stopper
+from heterofire.launchers.engines.tags import Settings
+from heterofire.launchers.engines.xtb import XtbPotential
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 N_IMAGES = 3
@@ -200,3 +206,40 @@ def test_the_tangent_leans_to_the_higher_neighbour(energies, expected):
     is_extremum = energies[1] == 2
     higher_is_next = energies[2] > energies[0]
     assert leans_ahead == (higher_is_next if is_extremum else expected == "ahead")
+
+
+def test_a_rough_image_is_made_smooth_while_the_hopping_atom_stays():
+    settings = Settings(sigma=0.0862, ediff=1e-6, ismear=-1, nelm=250)
+    water = molecule("H2O", cell=[12.0] * 3, pbc=True)
+    water.positions[2] = water.positions[0] + [0.0, -0.55, -0.4]  # H far too near to O
+    fractional = water.get_scaled_positions(wrap=False)
+    rough = Poscar(
+        comment="rough",
+        lattice=np.array(water.cell),
+        symbols=("O", "H", "H"),
+        fractional=fractional,
+        movable=None,
+    )
+    potential = XtbPotential(rough, settings, 0, "GFN1-xTB")
+    stopper = Stopper(Path("nowhere"))
+    smooth = smoothed(potential, rough, 0, stopper, "01")
+    before, after = potential.evaluate(rough.positions), potential.evaluate(smooth.positions)
+    assert np.allclose(smooth.positions[0], rough.positions[0])
+    assert np.abs(before.forces).max() > ROUGH
+    assert np.abs(after.forces[1:]).max() < SMOOTH
+    assert after.free_energy < before.free_energy
+    assert smoothed(potential, smooth, 0, stopper, "01") is smooth
+
+
+def test_the_hopping_atom_is_the_one_that_moves_most():
+    ends = [
+        Poscar(
+            comment="end",
+            lattice=10 * np.eye(3),
+            symbols=("K", "S"),
+            fractional=np.array([[x, 0, 0], [0.5 + x / 10, 0, 0]]),
+            movable=None,
+        )
+        for x in (0.1, 0.3)
+    ]
+    assert hopping_atom(ends) == 0

@@ -14,6 +14,7 @@ from .hessians import model_hessian
 from .poscars import Poscar
 from .potentials import Evaluation, FloatArray, Potential
 from .searching import bfgs_update, limited
+from .smoothing import hopping_atom, smoothed
 from .stopping import Stopper
 from .tags import Settings
 from .writing import CONVERGED, STOPPED, RunFiles
@@ -48,7 +49,7 @@ def run_band(
     stopper
         Asked after each step of the band.
     """
-    band = _Band(make_potential, unwrapped(images), settings)
+    band = _Band(make_potential, unwrapped(images), settings, stopper)
     with ExitStack() as stack:
         for file in files[1:-1]:
             stack.enter_context(file)
@@ -103,14 +104,15 @@ class _Band:
         make_potential: Callable[[Poscar], Potential],
         images: Sequence[Poscar],
         settings: Settings,
+        stopper: Stopper,
     ) -> None:
-        self.images = images
         self.freedom = Freedom(images[0])
         self._settings = settings
         self._make_potential = make_potential
         self._climbs = False
         self._longest, self._force = MAX_MOVE, np.inf
         self._potentials = [make_potential(image) for image in images[1:-1]]
+        self.images = images = self._smooth(images, stopper)
         self._x = [image.positions for image in images]
         self._hessians = [
             self.freedom.reduce_matrix(model_hessian(image, image.positions))
@@ -118,6 +120,17 @@ class _Band:
         ]
         self._evaluations: list[Evaluation | None] = [None] * len(images)
         self._before: list[tuple[FloatArray, FloatArray] | None] = [None] * len(images)
+
+    def _smooth(self, images: Sequence[Poscar], stopper: Stopper) -> list[Poscar]:
+        """Return the images with those that are rough relaxed around the hopping atom."""
+        held = hopping_atom(images)
+        middle = [
+            smoothed(potential, image, held, stopper, f"{i:02d}")
+            for i, (potential, image) in enumerate(
+                zip(self._potentials, images[1:-1], strict=True), start=1
+            )
+        ]
+        return [images[0], *middle, images[-1]]
 
     def evaluation(self, i: int) -> Evaluation:
         """Return the last evaluation of image i."""

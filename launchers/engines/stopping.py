@@ -56,8 +56,8 @@ class Stopper:
     def _remember(self, number: int, _frame: FrameType | None) -> None:
         self._signal = number
 
-    def check(self) -> Stop | None:
-        """Return how STOPCAR asks to stop, and remove it so that the next run can start.
+    def act_on_signals(self) -> None:
+        """End the run if a signal has come; STOPCAR is left for the next `check`.
 
         Raises
         ------
@@ -66,6 +66,16 @@ class Stopper:
         """
         if self._signal:
             raise Interrupted(self._signal)
+
+    def check(self) -> Stop | None:
+        """Return how STOPCAR asks to stop, and remove it so that the next run can start.
+
+        Raises
+        ------
+        Interrupted
+            A signal has come.
+        """
+        self.act_on_signals()
         try:
             tags = parse_incar(self._stopcar.read_text())
         except OSError:
