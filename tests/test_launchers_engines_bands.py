@@ -25,7 +25,7 @@ from heterofire.launchers.engines.xtb import XtbPotential
 pytestmark = pytest.mark.filterwarnings("ignore")
 N_IMAGES = 3
 GAMMA = "Gamma\n0\nGamma\n1 1 1\n0 0 0\n"
-COMMON = "ISMEAR = -1\nSIGMA = 0.0862\nEDIFF = 1E-6\nNELECT = 16\n"
+COMMON = "ISMEAR = -1\nSIGMA = 0.0862\nEDIFF = 1E-6\nNELECT = 16\nIDIPOL = 4\n"
 INCAR = (
     f"{COMMON}NSW = 60\nIBRION = 3\nEDIFFG = -0.03\nIMAGES = {N_IMAGES}\nSPRING = -5\n"
     "LCLIMB = .TRUE.\nLORBIT = 10\n"

@@ -149,7 +149,7 @@ def test_projected_densities_sum_to_the_total(layer_evaluation, broadening, lorb
         layer_evaluation,
         n_points=501,
         emin=None,
-        emax=None,
+        emax=float(layer_evaluation.eigenvalues.max()) + 5.0,
         width=0.0862,
         broadening=broadening,
         lorbit=lorbit,
@@ -157,6 +157,13 @@ def test_projected_densities_sum_to_the_total(layer_evaluation, broadening, lorb
     np.testing.assert_allclose(dos.projected.sum(axis=(1, 2)), dos.total, atol=1e-9)
     assert dos.projected.shape[2] == (3 if lorbit == 10 else 9)
     assert dos.integrated[0, -1] == pytest.approx(2 * layer_evaluation.eigenvalues.size, abs=1e-3)
+
+
+def test_the_density_of_states_leaves_out_levels_far_above_the_fermi_level(layer_evaluation):
+    shape = {"width": 0.0862, "broadening": "fermi", "lorbit": 0}
+    dos = density_of_states(layer_evaluation, n_points=301, emin=None, emax=None, **shape)
+    assert layer_evaluation.eigenvalues.max() > layer_evaluation.fermi_level + 50
+    assert dos.emax == pytest.approx(layer_evaluation.fermi_level + 21.0)
 
 
 def test_the_density_of_states_is_filled_up_to_the_fermi_level(layer_evaluation):

@@ -62,6 +62,9 @@ def electronic_entropy(occupations: FloatArray) -> float:
     return float(-(f * np.log(f) + hole * np.log(hole)).sum())
 
 
+ABOVE_FERMI = 20.0  # eV, what a density of states shows of the empty levels by default
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dos:
     """Densities of states as VASP tabulates them."""
@@ -105,7 +108,7 @@ def density_of_states(
     evaluation
         Levels and weights.
     n_points, emin, emax
-        The grid; None takes all levels and five widths on each side, eV.
+        The grid, eV; None takes all levels up to ABOVE_FERMI above the Fermi level.
     width
         Broadening (kT of the Fermi function or sigma of the Gaussian), eV.
     broadening
@@ -115,7 +118,9 @@ def density_of_states(
     """
     levels = evaluation.eigenvalues
     low = float(levels.min()) - max(1.0, 10 * width) if emin is None else emin
-    high = float(levels.max()) + max(1.0, 10 * width) if emax is None else emax
+    # GFN has empty levels at 1,000 eV and more: a grid up to them would have no points left here.
+    top = min(float(levels.max()), evaluation.fermi_level + ABOVE_FERMI)
+    high = top + max(1.0, 10 * width) if emax is None else emax
     energies = np.linspace(low, high, n_points)
     step = energies[1] - energies[0]
     edges = np.concatenate([[low - step], energies])

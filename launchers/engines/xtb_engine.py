@@ -66,7 +66,8 @@ class XtbEngine:
         shape = "derivative of the Fermi function" if settings.ismear == -1 else "Gaussian"
         notes = {
             "DOS": f"each level broadened by the {shape} of width SIGMA = {settings.sigma} eV; "
-            "projections are Mulliken's and sum to the total",
+            "projections are Mulliken's and sum to the total; without EMAX the grid ends 21 eV "
+            "above E-fermi",
             "electrons": f"{self._n_electrons} valence electrons of {self.method}, "
             f"total charge {self._charge:+d} e",
         }
