@@ -65,12 +65,8 @@ def _start_counting(launchpad: LaunchPad) -> None:
 
 
 def plan_query(plan: Plan) -> dict[str, str]:
-    """Return the query that matches a plan's fireworks."""
-    return {
-        "spec.heterofire.study": plan.study,
-        "spec.heterofire.profile": plan.profile,
-        "spec.heterofire.engine": plan.engine,
-    }
+    """Return the query that matches the fireworks of this very plan."""
+    return {"spec.heterofire.plan": plan.identity}
 
 
 def _open_workflow(launchpad: LaunchPad, plan: Plan) -> list[int]:

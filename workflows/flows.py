@@ -13,6 +13,7 @@ from .tasks import DeriveProperties, ParseRun, RunVasp, WriteInputs
 def calculation_firework(
     calculation: Calculation,
     *,
+    plan: str,
     runs: Path,
     database: str | None,
     parents: Sequence[Firework] = (),
@@ -24,6 +25,8 @@ def calculation_firework(
     ----------
     calculation
         What is to be computed.
+    plan
+        Identity of the plan it belongs to.
     runs
         The folder that run folders are made in; absolute, seen by every worker.
     database
@@ -37,6 +40,7 @@ def calculation_firework(
     spec = {
         "heterofire": {
             "key": calculation.key,
+            "plan": plan,
             "study": calculation.label.study,
             "profile": calculation.label.profile,
             "model": calculation.label.model,
@@ -72,6 +76,7 @@ def study_flow(
         parents = [fireworks[k] for k in calculation.parents.values() if k in fireworks]
         fireworks[calculation.key] = calculation_firework(
             calculation,
+            plan=plan.identity,
             runs=runs,
             database=database,
             parents=parents,
@@ -101,6 +106,7 @@ def _derive_firework(
     name = f"{plan.study}/{plan.profile}/derive"
     spec = {
         "heterofire": {
+            "plan": plan.identity,
             "study": plan.study,
             "profile": plan.profile,
             "task": "derive",
