@@ -117,6 +117,7 @@ def _status_row(status: Any) -> dict[str, Any]:
         "state": status.state,
         "step": status.step,
         "F (eV)": status.energy_f_ev,
+        "force (eV/A)": status.force_ev_per_ang,
         "time (s)": status.elapsed_s,
         "result": status.outcome.get("status"),
     }

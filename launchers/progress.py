@@ -119,13 +119,14 @@ class Progress:
     def _view(self, statuses: list[JobStatus], running: list[JobStatus]) -> Group:
         """Return the live view: one line of summary, one row per running calculation."""
         table = Table(box=None, pad_edge=False)
-        for title in ("running", "step", "F (eV)", "time"):
+        for title in ("running", "step", "F (eV)", "force (eV/A)", "time"):
             table.add_column(title, justify="left" if title == "running" else "right")
         for status in running:
             table.add_row(
                 status.name,
                 str(status.step or "-"),
                 "-" if status.energy_f_ev is None else f"{status.energy_f_ev:.4f}",
+                "-" if status.force_ev_per_ang is None else f"{status.force_ev_per_ang:.3f}",
                 _duration(status.elapsed_s or 0.0),
             )
         return Group(table, Text(self._summary(statuses), style="bold"))
@@ -158,7 +159,10 @@ def _running_words(status: JobStatus) -> str:
     """Return one running calculation in a few words."""
     if status.step is None:
         return status.name
-    return f"{status.name} step {status.step}, F {status.energy_f_ev:.4f} eV"
+    words = f"{status.name} step {status.step}, F {status.energy_f_ev:.4f} eV"
+    if status.force_ev_per_ang is not None:
+        words += f", force {status.force_ev_per_ang:.3f} eV/A"
+    return words
 
 
 def _duration(seconds: float) -> str:

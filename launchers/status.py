@@ -11,6 +11,7 @@ from typing import Any
 from fireworks import LaunchPad
 
 _STEP = re.compile(rb"^\s*(\d+) F= *(\S+) E0= *(\S+)", re.MULTILINE)
+_FORCE = re.compile(rb"fmax= *([\d.]+)")
 _EXCEPTION = re.compile(r"^[\w.]+(Error|Exception|Exit)\b")
 _TAIL_BYTES = 4096
 _PROJECTION = {"fw_id": 1, "name": 1, "state": 1, "launches": 1, "spec._launch_dir": 1}
@@ -26,6 +27,7 @@ class JobStatus:
     folder: str
     step: int | None  # ionic step it is at, while it runs
     energy_f_ev: float | None  # F of that step
+    force_ev_per_ang: float | None  # largest force of that step, where the engine prints it
     elapsed_s: float | None  # since its last start, or from start to end
     outcome: Mapping[str, Any]  # what ParseRun said: status, e0_ev, n_steps ...
     reason: str  # why it failed
@@ -54,7 +56,8 @@ def _status(launchpad: LaunchPad, document: Mapping[str, Any]) -> JobStatus:
     launch = _last_launch(launchpad, document["launches"])
     stored = ((launch or {}).get("action") or {}).get("stored_data") or {}
     state, folder = document["state"], document["spec"].get("_launch_dir", "")
-    step, energy = last_step(Path(folder)) if state == "RUNNING" else (None, None)
+    running = state == "RUNNING"
+    step, energy = last_step(Path(folder)) if running else (None, None)
     reason = _reason(stored) if state == "FIZZLED" else ""
     return JobStatus(
         fw_id=document["fw_id"],
@@ -63,6 +66,7 @@ def _status(launchpad: LaunchPad, document: Mapping[str, Any]) -> JobStatus:
         folder=folder,
         step=step,
         energy_f_ev=energy,
+        force_ev_per_ang=last_force(Path(folder)) if running else None,
         elapsed_s=_elapsed(launch),
         outcome={k: v for k, v in stored.items() if not k.startswith("_")},
         reason=reason,
@@ -84,15 +88,25 @@ def _last_launch(launchpad: LaunchPad, launches: Sequence[int]) -> Mapping[str, 
 def last_step(folder: Path) -> tuple[int | None, float | None]:
     """Return number and F (eV) of the last ionic step in OSZICAR, of the first image of a band."""
     for path in (folder / "OSZICAR", folder / "01" / "OSZICAR"):
-        try:
-            with path.open("rb") as stream:
-                stream.seek(max(0, path.stat().st_size - _TAIL_BYTES))
-                steps = _STEP.findall(stream.read())
-        except OSError:
-            continue
-        if steps:
+        if steps := _STEP.findall(_tail(path)):
             return int(steps[-1][0]), float(steps[-1][1])
     return None, None
+
+
+def last_force(folder: Path) -> float | None:
+    """Return the largest force (eV/Angstrom) that the engine printed last; VASP prints none."""
+    forces = _FORCE.findall(_tail(folder / "vasp.out"))
+    return float(forces[-1]) if forces else None
+
+
+def _tail(path: Path) -> bytes:
+    """Return the end of a file, nothing where there is none."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+            return stream.read()
+    except OSError:
+        return b""
 
 
 def _elapsed(launch: Mapping[str, Any] | None) -> float | None:
