@@ -72,7 +72,9 @@ def test_the_first_command_rebuilds_the_paper_in_a_fresh_clone(tmp_path):
     if not (ROOT / ".git").exists():
         pytest.skip("no git repository to clone: this is an unpacked sdist")
     clone = tmp_path / "heterofire"
-    subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
+    subprocess.run(
+        ["git", "-c", "safe.directory=*", "clone", "-q", str(ROOT), str(clone)], check=True
+    )
     first = bash(BLOCKS["run"], clone)
     assert first.returncode == 0, first.stdout[-2000:] + first.stderr[-4000:]
     playground = clone / "playground"
