@@ -1,33 +1,51 @@
-"""Densities on VASP's grid."""
+"""Densities on VASP's grid: read whole, checked, with the atoms they belong to."""
 
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from pymatgen.core import Structure
 from pymatgen.io.vasp.outputs import Chgcar
 
 from ..structures.errors import RunError
 from .records import Floats
 from .run_files import read_chunks
 
-_ELECTRONS_TOLERANCE = 5e-4  # relative; a CHGCAR sums to NELECT within 1e-7
+
+@dataclass(frozen=True, kw_only=True)
+class Density:
+    """One density and its atoms, as CHGCAR, AECCAR0 and AECCAR2 hold them."""
+
+    path: Path
+    structure: Structure
+    values: Floats  # (n1, n2, n3), density times cell volume, in electrons
+    spin: Floats | None  # (n1, n2, n3), up minus down in the same units; None without spin
+
+    @property
+    def n_electrons(self) -> float:
+        """Return the sum over the grid: the mean, as values hold density times volume."""
+        return float(self.values.mean())
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        """Return the number of points along each lattice vector."""
+        n1, n2, n3 = self.values.shape
+        return n1, n2, n3
 
 
-def read_density(path: str | Path, *, n_electrons: float | None = None) -> tuple[Floats, float]:
-    """Return the values of CHGCAR, AECCAR0 or AECCAR2, and how many electrons they sum to.
+_ELECTRONS_TOLERANCE = 1e-3  # absolute; VASP's CHGCAR sums to NELECT within 1e-6
+
+
+def load_density(path: str | Path, *, n_electrons: float | None = None) -> Density:
+    """Return a density with its atoms.
 
     Parameters
     ----------
     path
-        The file, plain or gzip.
+        CHGCAR, AECCAR0, AECCAR2 or a difference of such, plain or gzip.
     n_electrons
-        NELECT, when the density is one that must sum to it (CHGCAR).
-
-    Returns
-    -------
-    tuple
-        (n1, n2, n3) values, density times cell volume in electrons; and their mean, which is the
-        number of electrons. AECCAR2 does not sum to NELECT: never integrate it, only CHGCAR.
+        NELECT, when the density is one that must sum to it within 1e-3 (CHGCAR).
 
     Raises
     ------
@@ -36,7 +54,7 @@ def read_density(path: str | Path, *, n_electrons: float | None = None) -> tuple
 
     Examples
     --------
-    >>> read_density("CHGCAR.missing")
+    >>> load_density("CHGCAR.missing")
     Traceback (most recent call last):
     heterofire.structures.errors.RunError: CHGCAR.missing: cannot be read: No such file ...
     """
@@ -48,16 +66,20 @@ def read_density(path: str | Path, *, n_electrons: float | None = None) -> tuple
             warnings.simplefilter("ignore")
             chgcar = Chgcar.from_file(str(path))
         values = np.asarray(chgcar.data["total"], dtype=np.float64)
+        spin = (
+            np.asarray(chgcar.data["diff"], dtype=np.float64) if chgcar.is_spin_polarized else None
+        )
     except (ValueError, LookupError, TypeError, AttributeError, EOFError) as error:
         raise RunError(
             f"{path}: the density is cut or damaged: {error}. Run the calculation again."
         ) from error
-    if values.ndim != 3 or not values.size or not np.isfinite(values).all():
-        raise RunError(f"{path}: NaN or **** in the density. Run the calculation again.")
+    for part in (values, spin):
+        if part is not None and (part.ndim != 3 or not part.size or not np.isfinite(part).all()):
+            raise RunError(f"{path}: NaN or **** in the density. Run the calculation again.")
     found = float(values.mean())
-    if n_electrons is not None and abs(found - n_electrons) > _ELECTRONS_TOLERANCE * n_electrons:
+    if n_electrons is not None and abs(found - n_electrons) > _ELECTRONS_TOLERANCE:
         raise RunError(
             f"{path}: sums to {found:.5f} electrons, NELECT is {n_electrons:g}. Integrate CHGCAR, "
             "not AECCAR2; if this is CHGCAR, run the calculation again."
         )
-    return values, found
+    return Density(path=path, structure=chgcar.structure, values=values, spin=spin)

@@ -64,6 +64,28 @@ class SiteCharges:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BaderCharges:
+    """Valence electrons in the Bader volume of each atom, by one algorithm on one grid."""
+
+    algorithm: str  # "near-grid", "on-grid", "weight"
+    reference: str  # what the volumes are taken from: "AECCAR0+AECCAR2"
+    electrons: Floats  # (n_atoms,) integrand in the volume
+    net: Floats | None  # (n_atoms,) in e; ZVAL - electrons, positive = lost; None without ZVAL
+    volumes: Floats  # (n_atoms,) in Angstrom^3
+    distances: Floats  # (n_atoms,) in Angstrom, from the nucleus to the nearest point outside
+    moments: Floats | None  # (n_atoms,) in Bohr magnetons, spin density in the volume
+    vacuum_electrons: float  # where the density is below the threshold; in no volume
+    vacuum_volume: float  # Angstrom^3
+    grid: tuple[int, int, int]
+    notes: tuple[str, ...] = ()  # attractors without an atom nearby, the threshold ...
+
+    @property
+    def gained(self) -> Floats | None:
+        """Return electrons gained by each atom: electrons - ZVAL, positive = gained."""
+        return None if self.net is None else -self.net
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """One finished calculation as read from its folder."""
 
@@ -90,6 +112,7 @@ class Run:
     dos: Dos | None = None
     bands: Bands | None = None
     site_charges: SiteCharges | None = None
+    bader: tuple[BaderCharges, ...] = ()  # one per algorithm; of runs of the charge task
     corrections: tuple[str, ...] = ()  # what custodian changed, in order
     notes: tuple[str, ...] = ()  # e.g. tags the engine did not honour
 

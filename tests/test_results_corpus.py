@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from heterofire.results.convergence import unconverged_reasons
-from heterofire.results.densities import read_density
+from heterofire.results.densities import load_density
 from heterofire.results.neb_parsing import parse_band
 from heterofire.results.outcar import parse_outcar
 from heterofire.results.parsing import is_complete, parse_run, read_poscar
@@ -139,16 +139,16 @@ def test_vasprun_has_the_dos_and_the_flags_of_the_reference(name):
 @pytest.mark.parametrize("name", of_type("density"))
 def test_density_gives_grid_and_electrons_of_the_reference(name):
     entry = FILES[name]
-    values, n_electrons = read_density(CORPUS / name)
-    assert list(values.shape) == entry["grid"]
-    assert n_electrons == pytest.approx(entry["n_electrons"], abs=1e-5)
+    density = load_density(CORPUS / name)
+    assert list(density.grid) == entry["grid"]
+    assert density.n_electrons == pytest.approx(entry["n_electrons"], abs=1e-5)
 
 
 def test_aeccar2_is_refused_where_the_valence_density_is_wanted():
     folder = CORPUS / "bader/si_static"
-    read_density(folder / "CHGCAR.gz", n_electrons=8.0)
+    load_density(folder / "CHGCAR.gz", n_electrons=8.0)
     with pytest.raises(RunError, match=r"8.01314 electrons, NELECT is 8"):
-        read_density(folder / "AECCAR2.gz", n_electrons=8.0)
+        load_density(folder / "AECCAR2.gz", n_electrons=8.0)
 
 
 def test_every_output_file_of_the_corpus_is_in_the_reference():
@@ -425,7 +425,7 @@ def test_density_cut_in_half_is_refused(tmp_path):
     for share in (0.2, 0.45):
         (tmp_path / "CHGCAR").write_bytes(data[: int(share * len(data))])
         with pytest.raises(RunError, match="CHGCAR"):
-            read_density(tmp_path / "CHGCAR", n_electrons=8.0)
+            load_density(tmp_path / "CHGCAR", n_electrons=8.0)
 
 
 # ---- bands ---------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from pymatgen.io.vasp.inputs import Poscar
 
 from heterofire.launchers.engines.run import run_engine
 from heterofire.results.convergence import unconverged_reasons
-from heterofire.results.densities import read_density
+from heterofire.results.densities import load_density
 from heterofire.results.neb_parsing import parse_band
 from heterofire.results.outcar import parse_outcar
 from heterofire.results.parsing import is_complete, parse_run
@@ -406,11 +406,11 @@ def test_density_with_nan_or_stars_is_refused(tmp_path, bad):
     grid = f"\n 2 2 2\n 1.0 1.0 1.0 1.0 1.0\n 1.0 1.0 {bad}\n"
     with (tmp_path / "CHGCAR").open("a") as stream:
         stream.write(grid.replace(bad, "1.0"))
-    assert read_density(tmp_path / "CHGCAR")[1] == pytest.approx(1.0)
+    assert load_density(tmp_path / "CHGCAR").n_electrons == pytest.approx(1.0)
     text = (tmp_path / "CHGCAR").read_text()
     (tmp_path / "CHGCAR").write_text(text.rstrip().removesuffix("1.0") + bad + "\n")
     with pytest.raises(RunError, match="CHGCAR: "):
-        read_density(tmp_path / "CHGCAR")
+        load_density(tmp_path / "CHGCAR")
 
 
 # ---- what stands beside the outputs --------------------------------------------------------
