@@ -86,6 +86,16 @@ class BaderCharges:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ElfProfile:
+    """The electron localization function by planes parallel to the first two lattice vectors."""
+
+    z: Floats  # (n,) in Angstrom along their normal
+    mean: Floats  # (n,), dimensionless, 0 to 1; spin channels averaged
+    largest: Floats  # (n,)
+    grid: tuple[int, int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """One finished calculation as read from its folder."""
 
@@ -113,6 +123,7 @@ class Run:
     bands: Bands | None = None
     site_charges: SiteCharges | None = None
     bader: tuple[BaderCharges, ...] = ()  # one per algorithm; of runs of the charge task
+    elf: ElfProfile | None = None  # of runs of the elf task
     corrections: tuple[str, ...] = ()  # what custodian changed, in order
     notes: tuple[str, ...] = ()  # e.g. tags the engine did not honour
 
@@ -145,6 +156,32 @@ class Band:
     incar: Mapping[str, Any]
     elapsed_s: float
     corrections: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DensityDifference:
+    """The density of a whole minus those of its fragments, frozen in the joint geometry.
+
+    ``z`` runs along the normal of the first two lattice vectors, from the middle of the vacuum
+    through all fragments to the middle of the next vacuum; it may leave the cell.
+    """
+
+    folder: str
+    settings: Settings
+    engine_version: str
+    status: Status
+    reasons: tuple[str, ...]
+    structure: Structure  # of the whole
+    fragments: Mapping[str, tuple[int, ...]]  # name: atoms of the whole
+    z: Floats  # (n,) in Angstrom
+    joint: Floats  # (n,) planar sum of the whole's valence density, e/Angstrom
+    delta: Floats  # (n,) planar sum of the difference, e/Angstrom; positive = electrons gained
+    integrated: Floats  # (n,) running integral of delta from z[0], e
+    planes: tuple[float, ...]  # z where joint is lowest between neighbouring fragments
+    coarse: Floats  # (m1, m2, m3) difference in e/Angstrom^3, low-pass to about 0.2 Angstrom
+    grid: tuple[int, int, int]  # of the densities that were subtracted
+    elapsed_s: float = 0.0
     notes: tuple[str, ...] = ()
 
 
