@@ -1,7 +1,6 @@
 """From requests and stored runs to properties: every number, or the reason why it is missing."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal, TypeVar
 
@@ -9,32 +8,26 @@ import numpy as np
 
 from ..structures.errors import HeteroError, RunError
 from .barriers import band_barrier
+from .charges import charge_values, elf_value, transfer_values
 from .electronic import band_gap, d_band_centre, dos_at_fermi, run_symbols
 from .energies import energy_property
 from .interlayers import interlayer_distance
-from .records import Band, Dos, Property, Run, Settings
+from .records import Band, DensityDifference, Dos, Property, Run, Settings
 from .requests import (
     BarrierRequest,
+    ChargeRequest,
     DosRequest,
+    ElfRequest,
     EnergyRequest,
     InterlayerRequest,
     Request,
+    TransferRequest,
 )
 from .store import ResultStore
+from .values import Value
 
-_Record = TypeVar("_Record", Run, Band)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Value:
-    """A number of one request, before study, engine and sources are added to it."""
-
-    quantity: str
-    unit: str
-    value: float
-    energy_kind: str = ""
-    detail: dict[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+_AnyRecord = Run | Band | DensityDifference
+_Record = TypeVar("_Record", Run, Band, DensityDifference)
 
 
 def derive(
@@ -99,9 +92,30 @@ class _Derivation:
             values = _dos_values(run, request.d_elements)
         elif isinstance(request, InterlayerRequest):
             values = [_interlayer_value(run, request)]
+        elif isinstance(request, ElfRequest):
+            values = [elf_value(run, request)]
+        elif isinstance(request, TransferRequest):
+            return self._transfers(request, run)
         else:
-            values = [_charge_value(run, request.element)]
+            path = self._path_of(request)
+            values = charge_values(run, request.element, path)
         return self._wrap(request, (run,), values)
+
+    def _transfers(self, request: TransferRequest, run: Run) -> list[Property]:
+        """Return the electrons gained by fragments, each scheme with the runs behind it."""
+        difference = None
+        if request.difference is not None:
+            difference = self._checked(self._store.get_difference(request.difference))
+        values = transfer_values(run, request, difference)
+        return self._wrap(request, (run,) if difference is None else (run, difference), values)
+
+    def _path_of(self, request: ChargeRequest) -> dict[str, Any]:
+        """Return where along its hop an image is; nothing for a site."""
+        if request.band is None:
+            return {}
+        band = self._checked(self._store.get_band(request.band))
+        hop = request.label.partition(" image ")[0]
+        return {"hop": hop, "image": request.image, "path": float(band.path[request.image])}
 
     def _checked(self, record: _Record) -> _Record:
         """Return the record if the wanted engine made it."""
@@ -112,7 +126,7 @@ class _Derivation:
         return record
 
     def _wrap(
-        self, request: Request, records: Sequence[Run | Band], values: Iterable[_Value]
+        self, request: Request, records: Sequence[_AnyRecord], values: Iterable[Value]
     ) -> list[Property]:
         """Add to the values what they belong to and what they came from."""
         settings: Settings = records[0].settings
@@ -128,7 +142,7 @@ class _Derivation:
                 method=settings.method,
                 model=request.model,
                 label=request.label,
-                reference="",
+                reference=item.reference,
                 status=status,
                 keys=tuple(key for _, key in _sources(request)),
                 quantity=item.quantity,
@@ -158,7 +172,7 @@ class _Derivation:
                 status="missing",
                 notes=tuple(notes),
             )
-            for quantity, unit in _wanted(request)
+            for quantity, unit in request.wanted()
         ]
 
     def _run_method(self, key: str) -> str:
@@ -170,41 +184,14 @@ class _Derivation:
 
 def _sources(request: Request) -> list[tuple[str, str]]:
     """Return role and key of every calculation a request needs, each key once."""
-    if isinstance(request, EnergyRequest):
-        pairs = [(leg.role, leg.key) for leg in request.legs if leg.key is not None]
-    elif isinstance(request, BarrierRequest):
-        pairs = [
-            (f"{name} of {request.label}", key)
-            for name, key in (
-                ("band", request.band),
-                ("initial end point", request.initial),
-                ("final end point", request.final),
-            )
-        ]
-    else:
-        pairs = [(f"{request.model} {request.label}", request.key)]
-    return list({key: (role, key) for role, key in reversed(pairs)}.values())[::-1]
+    return list({key: (role, key) for role, key in reversed(request.sources())}.values())[::-1]
 
 
-def _wanted(request: Request) -> list[tuple[str, str]]:
-    """Return quantity and unit of the properties a request leads to."""
-    if isinstance(request, EnergyRequest):
-        return [(request.quantity, f"eV/{request.per_what}" if request.per_what else "eV")]
-    if isinstance(request, BarrierRequest):
-        return [("barrier forward", "eV"), ("barrier back", "eV")]
-    if isinstance(request, DosRequest):
-        centres = [(f"d-band centre of {element}", "eV") for element in request.d_elements]
-        return [("DOS at E_F", "states/eV/cell"), ("band gap", "eV"), *centres]
-    if isinstance(request, InterlayerRequest):
-        return [("interlayer distance", "Angstrom")]
-    return [(f"net charge of {request.element}", "e")]
-
-
-def _barrier_values(band: Band, initial: Run, final: Run) -> list[_Value]:
+def _barrier_values(band: Band, initial: Run, final: Run) -> list[Value]:
     barrier = band_barrier(band, initial, final)
     detail = barrier.detail()
     return [
-        _Value(
+        Value(
             quantity=f"barrier {direction}",
             unit="eV",
             value=value,
@@ -216,20 +203,20 @@ def _barrier_values(band: Band, initial: Run, final: Run) -> list[_Value]:
     ]
 
 
-def _dos_values(run: Run, d_elements: Sequence[str]) -> list[_Value]:
+def _dos_values(run: Run, d_elements: Sequence[str]) -> list[Value]:
     if run.dos is None:
         raise RunError(f"{run.folder} has no DOS: run it with LORBIT = 11 and NEDOS set.")
     level = dos_at_fermi(run.dos)
     gap = band_gap(run.bands, run.dos, len(run.structure))
     values = [
-        _Value(
+        Value(
             quantity="DOS at E_F",
             unit="states/eV/cell",
             value=level,
             detail={"per_atom": level / len(run.structure), "half_width_ev": 0.05},
             notes=_grid_notes(run.dos, run.settings),
         ),
-        _Value(
+        Value(
             quantity="band gap",
             unit="eV",
             value=gap.value,
@@ -239,7 +226,7 @@ def _dos_values(run: Run, d_elements: Sequence[str]) -> list[_Value]:
     ]
     for element in d_elements:
         values.append(
-            _Value(
+            Value(
                 quantity=f"d-band centre of {element}",
                 unit="eV",
                 value=d_band_centre(run.dos, run_symbols(run), [element]),
@@ -261,30 +248,11 @@ def _grid_notes(dos: Dos, settings: Settings) -> tuple[str, ...]:
     )
 
 
-def _interlayer_value(run: Run, request: InterlayerRequest) -> _Value:
+def _interlayer_value(run: Run, request: InterlayerRequest) -> Value:
     distance = interlayer_distance(
         np.asarray(run.structure.lattice.matrix),
         np.asarray(run.structure.frac_coords),
         request.bottom,
         request.top,
     )
-    return _Value(quantity="interlayer distance", unit="Angstrom", value=distance)
-
-
-def _charge_value(run: Run, element: str) -> _Value:
-    if run.site_charges is None:
-        raise RunError(f"{run.folder} has no site charges: run it with LORBIT = 11.")
-    chosen = [
-        q
-        for q, symbol in zip(run.site_charges.net, run_symbols(run), strict=True)
-        if symbol == element
-    ]
-    if not chosen:
-        raise RunError(f"{run.folder} has no {element}: name an element of {run.structure.formula}")
-    return _Value(
-        quantity=f"net charge of {element}",
-        unit="e",
-        value=float(np.mean(chosen)),
-        detail={"scheme": run.site_charges.scheme, "atoms": [float(q) for q in chosen]},
-        notes=(f"{run.site_charges.scheme} charges, mean over {len(chosen)} atom(s)",),
-    )
+    return Value(quantity="interlayer distance", unit="Angstrom", value=distance)

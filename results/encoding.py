@@ -1,36 +1,38 @@
 """Runs and bands as database rows and back, with a hash that shows any change."""
 
-import hashlib
 import json
-import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pymatgen.core import Structure
 
-from ..structures.errors import RunError, StoreError
-from .records import Band, Bands, Dos, Floats, Image, Run, Settings, SiteCharges
+from .array_rows import Row, content_hash, damaged, pack_array, to_json, unpack_array
+from .density_encoding import (
+    decode_bader,
+    decode_difference,
+    decode_elf,
+    encode_charges,
+    encode_difference,
+)
+from .records import (
+    Band,
+    Bands,
+    DensityDifference,
+    Dos,
+    Floats,
+    Image,
+    Run,
+    Settings,
+    SiteCharges,
+)
 
-Row = dict[str, Any]
+Record = Run | Band | DensityDifference
 
-# zlib level 1: DOS arrays are mostly zeros, and higher levels cost more time than they save.
-_LEVEL = 1
-_UNITS = {
-    "forces": "eV/Angstrom",
-    "dos.energies": "eV",
-    "dos.total": "states/eV/cell",
-    "dos.projected": "states/eV/cell",
-    "bands.eigenvalues": "eV",
-    "bands.occupations": "",
-    "bands.weights": "",
-    "site_charges.electrons": "e",
-    "site_charges.net": "e",
-    "path": "Angstrom",
-}
-_UNHASHED = ("key", "created", "sha256")
+_OF_A_RUN = (  # columns that bands and differences leave empty
+    *("e0", "free_energy", "e_wo_entropy", "efermi", "max_force"),
+    *("charge", "n_electrons", "magnetization"),
+)
 
 
 @dataclass(frozen=True)
@@ -41,105 +43,27 @@ class Encoded:
     arrays: tuple[Row, ...]
 
 
-def to_json(value: object) -> str:
-    """Return compact JSON with sorted keys; numpy values become plain ones.
-
-    Raises
-    ------
-    RunError
-        The value holds NaN or infinity, or something JSON has no word for.
-
-    Examples
-    --------
-    >>> to_json({"b": np.float64(1.5), "a": (True, None)})
-    '{"a":[true,null],"b":1.5}'
-    """
-    try:
-        return json.dumps(
-            value, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_plain
-        )
-    except (TypeError, ValueError) as error:
-        raise RunError(
-            f"cannot store {str(value)[:80]}: {error}. Check the run's inputs."
-        ) from error
-
-
-def _plain(value: object) -> object:
-    """Return the plain Python value of what json does not know."""
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"{type(value).__name__} has no JSON form")
-
-
-def pack_array(name: str, values: NDArray[Any]) -> Row:
-    """Return the columns of an array: little-endian doubles, compressed, with their hash."""
-    array = np.ascontiguousarray(values, dtype="<f8")
-    if not np.isfinite(array).all():
-        raise RunError(f"{name} holds NaN or infinity and was not stored. Check the run folder.")
-    data = array.tobytes()
-    return {
-        "name": name,
-        "dtype": "<f8",
-        "shape": to_json(list(array.shape)),
-        "unit": _UNITS[name],
-        "blob": zlib.compress(data, _LEVEL),
-        "sha256": hashlib.sha256(data).hexdigest(),
-    }
-
-
-def unpack_array(row: Mapping[str, Any], where: str) -> Floats:
-    """Return the array of its columns, checked against its hash.
-
-    Raises
-    ------
-    StoreError
-        The bytes are not those that were written; names ``where`` and the array.
-    """
-    try:
-        data = zlib.decompress(row["blob"])
-        intact = hashlib.sha256(data).hexdigest() == row["sha256"]
-        values = np.frombuffer(data, dtype=row["dtype"]).reshape(json.loads(row["shape"]))
-    except (zlib.error, ValueError, TypeError) as error:
-        raise _damaged(f"array {row['name']} of {where}") from error
-    if not intact:
-        raise _damaged(f"array {row['name']} of {where}")
-    return values.astype(np.float64)
-
-
-def _damaged(what: str) -> StoreError:
-    return StoreError(
-        f"{what} does not match its hash: the database was changed or damaged after it was "
-        "written. Restore a backup, or move the file away and collect the run folders again."
-    )
-
-
-def content_hash(row: Mapping[str, Any], array_hashes: Mapping[str, str]) -> str:
-    """Return the sha256 of a calculation's columns together with its arrays' hashes."""
-    content = {name: value for name, value in row.items() if name not in _UNHASHED}
-    return hashlib.sha256(to_json([content, dict(array_hashes)]).encode()).hexdigest()
-
-
-def encode(record: Run | Band) -> Encoded:
-    """Return a run or a band as the columns and arrays that hold all of it.
+def encode(record: Record) -> Encoded:
+    """Return a run, band or difference as the columns and arrays that hold all of it.
 
     Raises
     ------
     RunError
         An energy or array is not finite.
     """
-    row, arrays = _encode_run(record) if isinstance(record, Run) else _encode_band(record)
+    if isinstance(record, Run):
+        row, arrays = _encode_run(record)
+    elif isinstance(record, Band):
+        row, arrays = _encode_band(record)
+    else:
+        row, arrays = _encode_difference(record)
     row |= {
         "engine": record.settings.engine,
         "engine_version": record.engine_version,
         "method": record.settings.method,
         "status": record.status,
-        "n_ionic_steps": int(record.n_ionic_steps),
         "settings": to_json(asdict(record.settings)),
-        "incar": to_json(dict(record.incar)),
         "notes": to_json(list(record.notes)),
-        "corrections": to_json(list(record.corrections)),
         "elapsed_s": float(record.elapsed_s),
         "folder": record.folder,
     }
@@ -150,8 +74,8 @@ def encode(record: Run | Band) -> Encoded:
     return Encoded(row, packed)
 
 
-def decode(row: Mapping[str, Any], packed: list[Mapping[str, Any]]) -> Run | Band:
-    """Return the run or band of its columns and arrays.
+def decode(row: Mapping[str, Any], packed: list[Mapping[str, Any]]) -> Record:
+    """Return the run, band or difference of its columns and arrays.
 
     Raises
     ------
@@ -161,9 +85,9 @@ def decode(row: Mapping[str, Any], packed: list[Mapping[str, Any]]) -> Run | Ban
     where = f"calculation {row['key']} ({row['folder']})"
     hashes = {array["name"]: array["sha256"] for array in packed}
     if content_hash(row, hashes) != row["sha256"]:
-        raise _damaged(where)
+        raise damaged(where)
     arrays = {array["name"]: unpack_array(array, where) for array in packed}
-    return _decode_run(row, arrays) if row["kind"] == "run" else _decode_band(row, arrays)
+    return _DECODERS[row["kind"]](row, arrays)
 
 
 def _encode_run(run: Run) -> tuple[Row, dict[str, Floats]]:
@@ -184,6 +108,9 @@ def _encode_run(run: Run) -> tuple[Row, dict[str, Floats]]:
         arrays["site_charges.electrons"] = run.site_charges.electrons
         arrays["site_charges.net"] = run.site_charges.net
         details["site_charges"] = {"scheme": run.site_charges.scheme}
+    more_details, more_arrays = encode_charges(run)
+    details |= more_details
+    arrays |= more_arrays
     magnetization = None if run.magnetization is None else float(run.magnetization)
     row = {
         "kind": "run",
@@ -201,8 +128,18 @@ def _encode_run(run: Run) -> tuple[Row, dict[str, Floats]]:
         "initial_structure": to_json(run.initial_structure.as_dict()),
         "kpoints": to_json(dict(run.kpoints)),
         "details": to_json(details),
+        **_steps(run),
     }
     return row, arrays
+
+
+def _steps(record: Run | Band) -> Row:
+    """Return the columns of what a program computed step by step."""
+    return {
+        "n_ionic_steps": int(record.n_ionic_steps),
+        "incar": to_json(dict(record.incar)),
+        "corrections": to_json(list(record.corrections)),
+    }
 
 
 def _encode_band(band: Band) -> tuple[Row, dict[str, Floats]]:
@@ -218,23 +155,38 @@ def _encode_band(band: Band) -> tuple[Row, dict[str, Floats]]:
     ]
     details = {"reasons": list(band.reasons), "images": images, "is_climbing": band.is_climbing}
     first = band.images[0].structure
-    row = dict.fromkeys(
-        ("e0", "free_energy", "e_wo_entropy", "efermi", "max_force", "charge", "n_electrons")
-    ) | {
+    row = dict.fromkeys(_OF_A_RUN) | {
         "kind": "band",
         "formula": first.formula,
         "n_atoms": len(first),
-        "magnetization": None,
         "structure": to_json([image.structure.as_dict() for image in band.images]),
         "initial_structure": "null",
         "kpoints": "{}",
         "details": to_json(details),
+        **_steps(band),
     }
     return row, {"path": band.path}
 
 
+def _encode_difference(record: DensityDifference) -> tuple[Row, dict[str, Floats]]:
+    details, arrays = encode_difference(record)
+    row = dict.fromkeys(_OF_A_RUN) | {
+        "kind": "difference",
+        "formula": record.structure.formula,
+        "n_atoms": len(record.structure),
+        "structure": to_json(record.structure.as_dict()),
+        "initial_structure": "null",
+        "kpoints": "{}",
+        "details": to_json({"reasons": list(record.reasons), **details}),
+        "n_ionic_steps": 0,
+        "incar": "{}",
+        "corrections": "[]",
+    }
+    return row, arrays
+
+
 def _shared(row: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields that runs and bands have in common."""
+    """Return the fields that all records have in common."""
     settings = json.loads(row["settings"])
     settings["potcars"] = tuple(settings["potcars"])
     settings["hubbard_u"] = tuple((element, u) for element, u in settings["hubbard_u"])
@@ -244,11 +196,18 @@ def _shared(row: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str, Any
         "engine_version": row["engine_version"],
         "status": row["status"],
         "reasons": tuple(details["reasons"]),
+        "elapsed_s": row["elapsed_s"],
+        "notes": tuple(json.loads(row["notes"])),
+    }
+
+
+def _shared_steps(row: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `_shared` and what a program computed step by step."""
+    return {
+        **_shared(row, details),
         "n_ionic_steps": row["n_ionic_steps"],
         "incar": json.loads(row["incar"]),
-        "elapsed_s": row["elapsed_s"],
         "corrections": tuple(json.loads(row["corrections"])),
-        "notes": tuple(json.loads(row["notes"])),
     }
 
 
@@ -256,7 +215,7 @@ def _decode_run(row: Mapping[str, Any], arrays: Mapping[str, Floats]) -> Run:
     details = json.loads(row["details"])
     copied = ("e0", "free_energy", "e_wo_entropy", "efermi", "max_force", "n_electrons", "charge")
     return Run(
-        **_shared(row, details),
+        **_shared_steps(row, details),
         **{name: row[name] for name in copied},
         magnetization=row["magnetization"],
         initial_structure=Structure.from_dict(json.loads(row["initial_structure"])),
@@ -266,6 +225,8 @@ def _decode_run(row: Mapping[str, Any], arrays: Mapping[str, Floats]) -> Run:
         dos=_decode_dos(details, arrays),
         bands=_decode_bands(arrays),
         site_charges=_decode_charges(details, arrays),
+        bader=decode_bader(details, arrays),
+        elf=decode_elf(details, arrays),
     )
 
 
@@ -310,8 +271,21 @@ def _decode_band(row: Mapping[str, Any], arrays: Mapping[str, Floats]) -> Band:
         for structure, image in zip(structures, details["images"], strict=True)
     )
     return Band(
-        **_shared(row, details),
+        **_shared_steps(row, details),
         images=images,
         path=arrays["path"],
         is_climbing=details["is_climbing"],
     )
+
+
+def _decode_difference(row: Mapping[str, Any], arrays: Mapping[str, Floats]) -> DensityDifference:
+    details = json.loads(row["details"])
+    structure = Structure.from_dict(json.loads(row["structure"]))
+    return decode_difference(_shared(row, details), structure, details, arrays)
+
+
+_DECODERS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Floats]], Record]] = {
+    "run": _decode_run,
+    "band": _decode_band,
+    "difference": _decode_difference,
+}

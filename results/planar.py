@@ -40,7 +40,7 @@ def planar_profile(structure: Structure, joint: Floats, delta: Floats) -> Profil
     """
     height = normal_height(structure)
     n = joint.shape[2]
-    start = round(_vacuum_middle(structure.frac_coords[:, 2]) * n)
+    start = round(vacuum_middle(structure) / height * n)
     lines = (np.roll(values.mean(axis=(0, 1)) / height, -start) for values in (joint, delta))
     joint_line, delta_line = lines
     step = height / n
@@ -60,12 +60,12 @@ def normal_height(structure: Structure) -> float:
     return float(structure.volume / np.linalg.norm(np.cross(a, b)))
 
 
-def _vacuum_middle(fractions: Floats) -> float:
-    """Return the middle of the widest empty stretch along the third vector, 0 to 1."""
-    ordered = np.sort(fractions % 1.0)
+def vacuum_middle(structure: Structure) -> float:
+    """Return z in the middle of the widest stretch without atoms, in Angstrom."""
+    ordered = np.sort(structure.frac_coords[:, 2] % 1.0)
     gaps = np.diff(ordered, append=ordered[0] + 1.0)
     widest = int(gaps.argmax())
-    return float((ordered[widest] + gaps[widest] / 2) % 1.0)
+    return float((ordered[widest] + gaps[widest] / 2) % 1.0) * normal_height(structure)
 
 
 def heights_above(structure: Structure, start: float) -> Floats:

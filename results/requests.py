@@ -4,12 +4,25 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Sources = list[tuple[str, str]]  # role and key of each calculation that is needed
+Wanted = list[tuple[str, str]]  # quantity and unit of each property that follows
+
 
 class _Request(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str  # "MoS2@NC"
     label: str  # site, path or route
+
+
+class _RunRequest(_Request):
+    """What follows from one run."""
+
+    key: str
+
+    def sources(self) -> Sources:
+        """Return role and key of every calculation that is needed."""
+        return [(f"{self.model} {self.label}", self.key)]
 
 
 class LegRequest(BaseModel):
@@ -33,6 +46,14 @@ class EnergyRequest(_Request):
     per_what: str = ""  # "Mo"; the unit becomes eV/Mo
     equation: str = ""  # "Mo + 2 K2S -> Mo + 4 K + 2 S"
 
+    def sources(self) -> Sources:
+        """Return role and key of every calculation that is needed."""
+        return [(leg.role, leg.key) for leg in self.legs if leg.key is not None]
+
+    def wanted(self) -> Wanted:
+        """Return quantity and unit of the energy."""
+        return [(self.quantity, f"eV/{self.per_what}" if self.per_what else "eV")]
+
 
 class BarrierRequest(_Request):
     """Barriers forward and back along a band."""
@@ -43,33 +64,99 @@ class BarrierRequest(_Request):
     final: str
     ion: str = "K"
 
+    def sources(self) -> Sources:
+        """Return role and key of every calculation that is needed."""
+        return [
+            (f"band of {self.label}", self.band),
+            (f"initial end point of {self.label}", self.initial),
+            (f"final end point of {self.label}", self.final),
+        ]
 
-class DosRequest(_Request):
+    def wanted(self) -> Wanted:
+        """Return quantity and unit of each barrier."""
+        return [("barrier forward", "eV"), ("barrier back", "eV")]
+
+
+class DosRequest(_RunRequest):
     """DOS, its value at the Fermi level, gap, and d-band centres of ``d_elements``."""
 
     kind: Literal["dos"] = "dos"
-    key: str
     d_elements: tuple[str, ...] = ("Mo",)
 
+    def wanted(self) -> Wanted:
+        """Return quantity and unit of what a DOS gives."""
+        centres = [(f"d-band centre of {element}", "eV") for element in self.d_elements]
+        return [("DOS at E_F", "states/eV/cell"), ("band gap", "eV"), *centres]
 
-class InterlayerRequest(_Request):
+
+class InterlayerRequest(_RunRequest):
     """Distance between the facing atom planes of two layers, in Angstrom."""
 
     kind: Literal["interlayer"] = "interlayer"
-    key: str
     bottom: tuple[int, ...]  # atom indices of each layer
     top: tuple[int, ...]
 
+    def wanted(self) -> Wanted:
+        """Return quantity and unit of the distance."""
+        return [("interlayer distance", "Angstrom")]
 
-class ChargeRequest(_Request):
-    """Net charge of an element's atoms, with the name of the scheme."""
+
+class ChargeRequest(_RunRequest):
+    """Net charge of an element's atoms, in every scheme that the run has."""
 
     kind: Literal["charge"] = "charge"
-    key: str
     element: str = "K"
+    band: str | None = None  # the hop that the run is an image of ...
+    image: int = 0  # ... and which one, 0 the initial end point
+
+    def sources(self) -> Sources:
+        """Return role and key of every calculation that is needed."""
+        band = [] if self.band is None else [(f"band of {self.label}", self.band)]
+        return [*super().sources(), *band]
+
+    def wanted(self) -> Wanted:
+        """Return quantity and unit of the charge."""
+        return [(f"net charge of {self.element}", "e")]
+
+
+class TransferRequest(_RunRequest):
+    """Electrons that the fragments of a whole gain, in every scheme that there is."""
+
+    kind: Literal["transfer"] = "transfer"
+    fragments: dict[str, tuple[int, ...]]  # name: atoms of the whole, the run of ``key``
+    show: tuple[str, ...]  # fragments to report; with two, one says it all
+    difference: str | None = None  # key of the density difference
+
+    def sources(self) -> Sources:
+        """Return role and key of every calculation that is needed."""
+        if self.difference is None:
+            return super().sources()
+        return [*super().sources(), (f"density difference of {self.model}", self.difference)]
+
+    def wanted(self) -> Wanted:
+        """Return quantity and unit of each transfer."""
+        return [(f"electrons gained by {name}", "e") for name in self.show]
+
+
+class ElfRequest(_RunRequest):
+    """Largest electron localization function in the plane between two layers."""
+
+    kind: Literal["elf"] = "elf"
+    bottom: tuple[int, ...]
+    top: tuple[int, ...]
+
+    def wanted(self) -> Wanted:
+        """Return quantity and unit; the function has no dimension."""
+        return [("largest ELF between the layers", "")]
 
 
 Request = Annotated[
-    EnergyRequest | BarrierRequest | DosRequest | InterlayerRequest | ChargeRequest,
+    EnergyRequest
+    | BarrierRequest
+    | DosRequest
+    | InterlayerRequest
+    | ChargeRequest
+    | TransferRequest
+    | ElfRequest,
     Field(discriminator="kind"),
 ]

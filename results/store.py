@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from sqlalchemy import (
     Connection,
@@ -26,9 +26,10 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 from ..structures.errors import InputError, StoreError
+from .array_rows import to_json
 from .databases import WRITES, connect, store_error, use_wal
-from .encoding import Encoded, decode, encode, to_json
-from .records import Band, Label, Leg, Property, Run
+from .encoding import Encoded, Record, decode, encode
+from .records import Band, DensityDifference, Label, Leg, Property, Run
 from .schema import (
     ARRAYS,
     CALCULATIONS,
@@ -43,6 +44,8 @@ from .schema import (
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+_Kind = TypeVar("_Kind", Run, Band, DensityDifference)
 
 _LISTED = [
     *(USES.c[name] for name in ("study", "profile", "model", "task", "name")),
@@ -134,6 +137,10 @@ class ResultStore:
         """Store a band like `add_run` stores a run."""
         self._add(key, label, encode(band))
 
+    def add_difference(self, key: str, label: Label, difference: DensityDifference) -> None:
+        """Store a density difference like `add_run` stores a run."""
+        self._add(key, label, encode(difference))
+
     def add_use(self, key: str, label: Label) -> None:
         """Say what else a stored calculation is for.
 
@@ -153,18 +160,25 @@ class ResultStore:
         Raises
         ------
         StoreError
-            There is none, it is a band, or it was changed after it was written.
+            There is none, it is no run, or it was changed after it was written.
         """
-        record = self._get(key)
-        if not isinstance(record, Run):
-            raise StoreError(f"calculation {key} in {self.name} is a band, a run was asked for.")
-        return record
+        return self._get_as(key, Run, "run")
 
     def get_band(self, key: str) -> Band:
         """Return a stored band; like `get_run`."""
+        return self._get_as(key, Band, "band")
+
+    def get_difference(self, key: str) -> DensityDifference:
+        """Return a stored density difference; like `get_run`."""
+        return self._get_as(key, DensityDifference, "density difference")
+
+    def _get_as(self, key: str, kind: type[_Kind], wanted: str) -> _Kind:
         record = self._get(key)
-        if not isinstance(record, Band):
-            raise StoreError(f"calculation {key} in {self.name} is a run, a band was asked for.")
+        if not isinstance(record, kind):
+            raise StoreError(
+                f"calculation {key} in {self.name} is a {type(record).__name__.lower()}, "
+                f"a {wanted} was asked for."
+            )
         return record
 
     def replace_properties(
@@ -268,7 +282,7 @@ class ResultStore:
                 connection.execute(insert(ARRAYS), arrays)
             _insert_use(connection, key, label)
 
-    def _get(self, key: str) -> Run | Band:
+    def _get(self, key: str) -> Record:
         with self._reading() as connection:
             row = connection.execute(_by_key(CALCULATIONS, key)).mappings().one_or_none()
             arrays = connection.execute(_by_key(ARRAYS, key)).mappings().all()

@@ -103,7 +103,7 @@ def test_a_number_that_cannot_be_derived_says_why(filled, make_run, make_structu
     items = derive(filled, requests, **ABOUT)
     assert [item.status for item in items] == ["missing"] * 6
     assert "has no DOS" in items[0].notes[0]
-    assert "no site charges" in items[3].notes[0]
+    assert "has no charges" in items[3].notes[0]
     assert "has no W" in items[4].notes[0]
     assert "does not balance" in items[5].notes[0]
 
