@@ -44,7 +44,7 @@ class Progress:
         self._launchpad = launchpad
         self._console = console
         self._costs: Mapping[str, float] = {
-            c.label.name: relative_cost(c) for c in (plan.calculations if plan else ())
+            c.label.name: relative_cost(c) for c in (plan.steps if plan else ())
         }
         self._start = self._last_refresh = self._last_line = time.monotonic()
         self._said: set[int] = {

@@ -84,7 +84,7 @@ class Project:
         database = self.settings.database
         if "://" not in database and not Path(database).exists():
             return frozenset()
-        return frozenset(c.key for c in plan.calculations if self.store.has(c.key))
+        return frozenset(c.key for c in plan.steps if self.store.has(c.key))
 
     def __enter__(self) -> Self:
         return self

@@ -53,7 +53,7 @@ def run_study(project: Project, plan: Plan, n_workers: int, *, dry_run: bool) ->
             Pool(project.launchpad, project.settings, n_workers, query).run(progress.tick)
     refresh_properties(project, plan)
     finish_study(project, plan)
-    n_missing = len(plan.calculations) - len(project.stored_keys(plan))
+    n_missing = len(plan.steps) - len(project.stored_keys(plan))
     if n_missing:
         _say_failures(project, query)
         print(f"{n_missing} calculations of {plan.study} are missing", file=sys.stderr)
@@ -80,8 +80,8 @@ def print_warnings(plan: Plan) -> None:
 def _what_is_left(project: Project, plan: Plan) -> str:
     """Return which calculations would be queued."""
     done = project.stored_keys(plan)
-    left = [c.label.name for c in plan.calculations if c.key not in done]
-    head = f"{len(left)} of {len(plan.calculations)} calculations would be queued"
+    left = [c.label.name for c in plan.steps if c.key not in done]
+    head = f"{len(left)} of {len(plan.steps)} calculations would be queued"
     return "\n".join([head, *(f"  {name}" for name in left)])
 
 

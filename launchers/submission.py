@@ -42,7 +42,7 @@ def submit_plan(project: Project, plan: Plan) -> Submission:
     _start_counting(launchpad)
     recover(launchpad, worker_locks(settings))
     done = project.stored_keys(plan)
-    n_all = len(plan.calculations)
+    n_all = len(plan.steps)
     queued = _open_workflow(launchpad, plan)
     if queued:
         rerun = rerun_failed(launchpad, queued)

@@ -59,6 +59,8 @@ class Model:
     structure: Structure  # one block per element: Mo, S, Se, C, N
     bottom: tuple[int, ...]  # atoms of the substrate
     top: tuple[int, ...]  # atoms of the film
+    bottom_name: str  # "N-graphene"
+    top_name: str  # "MoS2", "MoSSe"
     bottom_strain: Strain
     top_strain: Strain
     twist_deg: float
@@ -170,6 +172,8 @@ def build_model(
         structure=structure,
         bottom=bottom,
         top=top,
+        bottom_name="N-graphene" if recipe.n_nitrogen else "graphene",
+        top_name="MoSSe" if recipe.n_selenium else "MoS2",
         bottom_strain=stack.bottom_strain,
         top_strain=stack.top_strain,
         twist_deg=stack.twist_deg,

@@ -24,7 +24,8 @@ class Calculation:
 
     ``structure`` is the start as planned. Where ``parents`` names calculations, their relaxed
     structures take its place when the folder is written: ``{"structure": key}`` for one start,
-    ``{"initial": key, "final": key}`` for the end points of a band.
+    ``{"initial": key, "final": key}`` for the end points of a band, ``{"band": key}`` for one
+    image of a finished band.
     """
 
     label: Label
@@ -39,6 +40,8 @@ class Calculation:
     n_images: int = 0  # between the end points; 0 for anything but a band
     final: Structure | None = None  # the other end point of a band, as planned
     parents: Mapping[str, str] = field(default_factory=dict)
+    image: int | None = None  # which image of the parent band to start from
+    atoms: tuple[int, ...] | None = None  # which atoms of the parent to keep; None: all
     changes: tuple[str, ...] = ()  # every tag that differs from its preset
     warnings: tuple[str, ...] = ()
 
@@ -56,6 +59,12 @@ class Calculation:
             "method": self.method,
             "charge": self.charge,
             "images": self.n_images,
+            # Left out where unused, so that keys of before these fields stay what they are.
+            **{
+                name: part
+                for name in ("image", "atoms")
+                if (part := getattr(self, name)) is not None
+            },
         }
         text = json.dumps(identity, sort_keys=True, default=_plain)
         return hashlib.sha256(text.encode()).hexdigest()[:24]
@@ -69,8 +78,7 @@ class Calculation:
     @property
     def folder_name(self) -> str:
         """Return the name of the run folder: readable, and unlike any other's."""
-        readable = re.sub(r"[^A-Za-z0-9@.+-]+", "_", self.label.name).strip("_.")
-        return f"{readable}-{self.key[:8]}"
+        return folder_name(self.label.name, self.key)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON, as it travels in a FireWorks spec."""
@@ -87,6 +95,8 @@ class Calculation:
             "charge": self.charge,
             "n_images": self.n_images,
             "parents": dict(self.parents),
+            "image": self.image,
+            "atoms": None if self.atoms is None else list(self.atoms),
             "changes": list(self.changes),
             "warnings": list(self.warnings),
             "key": self.key,
@@ -100,11 +110,23 @@ class Calculation:
         for name in ("structure", "final"):
             if values[name] is not None:
                 values[name] = Structure.from_dict(json.loads(values[name]))
-        for name in ("potcar_symbols", "changes", "warnings"):
-            values[name] = tuple(values[name])
+        for name in ("potcar_symbols", "changes", "warnings", "atoms"):
+            values[name] = None if values[name] is None else tuple(values[name])
         calculation = cls(**values)
         calculation.__dict__["key"] = data["key"]
         return calculation
+
+
+def folder_name(name: str, key: str) -> str:
+    """Return a folder name for a step of a study.
+
+    Examples
+    --------
+    >>> folder_name("MoS2@NC/K-gallery-1/relax", "3f2a90b1c4d5")
+    'MoS2@NC_K-gallery-1_relax-3f2a90b1'
+    """
+    readable = re.sub(r"[^A-Za-z0-9@.+-]+", "_", name).strip("_.")
+    return f"{readable}-{key[:8]}"
 
 
 def _pack(structure: Structure) -> str:

@@ -7,6 +7,7 @@ from ..results.neb_parsing import parse_band
 from ..results.parsing import parse_run
 from ..results.store import ResultStore
 from .calculations import Calculation
+from .densities import compress_densities, with_densities
 
 
 def store_folder(calculation: Calculation, store: ResultStore, folder: Path) -> dict[str, Any]:
@@ -29,8 +30,9 @@ def store_folder(calculation: Calculation, store: ResultStore, folder: Path) -> 
             "n_steps": band.n_ionic_steps,
             "elapsed_s": band.elapsed_s,
         }
-    run = parse_run(folder)
+    run = with_densities(parse_run(folder), folder, calculation.label.task)
     store.add_run(calculation.key, calculation.label, run)
+    compress_densities(folder)
     return {
         "status": run.status,
         "reasons": list(run.reasons),

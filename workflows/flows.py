@@ -1,17 +1,17 @@
-"""From a plan to a FireWorks ``Workflow``: one Firework per calculation, one that derives."""
+"""From a plan to a FireWorks ``Workflow``: one Firework per step, one that derives."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from fireworks import Firework, Workflow
+from fireworks import FiretaskBase, Firework, Workflow
 
-from .calculations import Calculation
-from .plans import Plan, relative_cost
-from .tasks import DeriveProperties, ParseRun, RunVasp, WriteInputs
+from .plans import Plan, Step, relative_cost
+from .subtractions import Subtraction
+from .tasks import DeriveProperties, ParseRun, RunVasp, SubtractDensities, WriteInputs
 
 
-def calculation_firework(
-    calculation: Calculation,
+def step_firework(
+    step: Step,
     *,
     plan: str,
     runs: Path,
@@ -19,12 +19,12 @@ def calculation_firework(
     parents: Sequence[Firework] = (),
     priority: float = 0.0,
 ) -> Firework:
-    """Return the Firework that writes, runs and parses one calculation in its own folder.
+    """Return the Firework that does one step of a study in a folder of its own.
 
     Parameters
     ----------
-    calculation
-        What is to be computed.
+    step
+        A calculation, which is written, run and parsed; or a density difference.
     plan
         Identity of the plan it belongs to.
     runs
@@ -36,23 +36,28 @@ def calculation_firework(
     priority
         Larger goes first.
     """
-    task = {"calculation": calculation.to_dict()}
     spec = {
         "heterofire": {
-            "key": calculation.key,
+            "key": step.key,
             "plan": plan,
-            "study": calculation.label.study,
-            "profile": calculation.label.profile,
-            "model": calculation.label.model,
-            "task": calculation.label.task,
-            "engine": calculation.engine,
+            "study": step.label.study,
+            "profile": step.label.profile,
+            "model": step.label.model,
+            "task": step.label.task,
+            "engine": step.engine,
             "database": database,
         },
-        "_launch_dir": str(runs / calculation.folder_name),
+        "_launch_dir": str(runs / step.folder_name),
         "_priority": priority,
     }
-    tasks = [WriteInputs(task), RunVasp(task), ParseRun(task)]
-    return Firework(tasks, spec=spec, name=calculation.label.name, parents=list(parents))
+    return Firework(_tasks(step), spec=spec, name=step.label.name, parents=list(parents))
+
+
+def _tasks(step: Step) -> list[FiretaskBase]:
+    if isinstance(step, Subtraction):
+        return [SubtractDensities(subtraction=step.to_dict())]
+    task = {"calculation": step.to_dict()}
+    return [WriteInputs(task), RunVasp(task), ParseRun(task)]
 
 
 def study_flow(
@@ -65,22 +70,22 @@ def study_flow(
     plan
         The planned study.
     runs, database
-        As in `calculation_firework`.
+        As in `step_firework`.
     done
-        Keys of calculations that the result store already has; they are left out.
+        Keys of steps that the result store already has; they are left out.
     """
-    todo = [c for c in plan.calculations if c.key not in done]
+    todo = [step for step in plan.steps if step.key not in done]
     priorities = chain_costs(todo)
     fireworks: dict[str, Firework] = {}
-    for calculation in todo:
-        parents = [fireworks[k] for k in calculation.parents.values() if k in fireworks]
-        fireworks[calculation.key] = calculation_firework(
-            calculation,
+    for step in todo:
+        parents = [fireworks[k] for k in step.parents.values() if k in fireworks]
+        fireworks[step.key] = step_firework(
+            step,
             plan=plan.identity,
             runs=runs,
             database=database,
             parents=parents,
-            priority=round(priorities[calculation.key], 3),
+            priority=round(priorities[step.key], 3),
         )
     last = _derive_firework(plan, runs=runs, database=database, parents=list(fireworks.values()))
     metadata = {
@@ -118,15 +123,15 @@ def _derive_firework(
     return Firework([task], spec=spec, name=name, parents=parents)
 
 
-def chain_costs(calculations: Sequence[Calculation]) -> Mapping[str, float]:
-    """Return for each calculation the cost of the dearest chain that starts with it.
+def chain_costs(steps: Sequence[Step]) -> Mapping[str, float]:
+    """Return for each step the cost of the dearest chain that starts with it.
 
     Starting the longest chain first keeps all workers busy to the end.
     """
-    costs = {c.key: relative_cost(c) for c in calculations}
-    for calculation in reversed(calculations):
-        for parent in calculation.parents.values():
+    own = {step.key: relative_cost(step) for step in steps}
+    costs = dict(own)
+    for step in reversed(steps):
+        for parent in step.parents.values():
             if parent in costs:
-                own = relative_cost(next(c for c in calculations if c.key == parent))
-                costs[parent] = max(costs[parent], own + costs[calculation.key])
+                costs[parent] = max(costs[parent], own[parent] + costs[step.key])
     return costs

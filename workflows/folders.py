@@ -19,7 +19,12 @@ from .inputs import Inputs, write_inputs, write_neb_inputs
 _log = logging.getLogger(__name__)
 
 State = Literal["stored", "complete", "resumed", "written"]
-_OUTPUTS = ("OSZICAR", "OUTCAR", "vasprun.xml", "CONTCAR", "vasp.out", "engine.json")
+_DENSITIES = ("CHGCAR", "AECCAR0", "AECCAR1", "AECCAR2", "ELFCAR")
+_OUTPUTS = (
+    *("OSZICAR", "OUTCAR", "vasprun.xml", "CONTCAR", "vasp.out", "engine.json"),
+    *_DENSITIES,
+    *(f"{name}.gz" for name in _DENSITIES),
+)
 
 
 def prepare_folder(
@@ -62,7 +67,7 @@ def prepare_folder(
         _set_aside(folder)
         write_inputs(inputs, last, folder, potcar_dir=potcar_dir)
         return "resumed"
-    start = _start(calculation, store, "structure")
+    start = _start(calculation, store, "structure" if calculation.image is None else "band")
     write_inputs(inputs, start, folder, potcar_dir=potcar_dir)
     return "written"
 
@@ -95,7 +100,12 @@ def _start(calculation: Calculation, store: ResultStore, role: str) -> Structure
             f"{calculation.label.name} starts from calculation {key}, which is not in the result "
             "store. Run its parent first (heterofire status shows what failed)."
         )
-    structure = store.get_run(key).structure
+    if calculation.image is not None:
+        structure = store.get_band(key).images[calculation.image].structure
+    else:
+        structure = store.get_run(key).structure
+    if calculation.atoms is not None:
+        structure = Structure.from_sites([structure[i] for i in calculation.atoms])
     return _with_dynamics_of(structure, calculation.structure)
 
 

@@ -8,9 +8,14 @@ from typing import Any
 from ..results.requests import Request
 from .calculations import Calculation
 from .study import Profile
+from .subtractions import Subtraction
+
+Step = Calculation | Subtraction
 
 # Expected ionic steps of each task: used only to order the queue and to guess the time left.
-_STEPS = {"relax": 12.0, "molecule": 5.0, "neb": 12.0}
+# A charge run starts from nothing, and its densities take as long as its energy.
+_STEPS = {"relax": 12.0, "molecule": 5.0, "neb": 12.0, "charge": 8.0}
+_SUBTRACTION = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,11 +29,17 @@ class Plan:
     method: str
     calculations: tuple[Calculation, ...]
     requests: tuple[Request, ...]
+    subtractions: tuple[Subtraction, ...] = ()
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Return calculations and density differences, parents before children."""
+        return (*self.calculations, *self.subtractions)
 
     @cached_property
     def identity(self) -> str:
-        """Return a hash of all calculations and requests."""
-        parts = [c.key for c in self.calculations]
+        """Return a hash of all steps and requests."""
+        parts = [step.key for step in self.steps]
         parts += [request.model_dump_json() for request in self.requests]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
 
@@ -42,24 +53,35 @@ class Plan:
         return groups
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one row per calculation: what it is and what it costs."""
-        return [
-            {
-                "name": c.label.name,
-                "task": c.label.task,
-                "atoms": len(c.structure),
-                "images": c.n_images,
-                "k-points": "x".join(map(str, c.kpoints["mesh"])),
-                "bands": c.n_bands,
-                "cost": round(relative_cost(c), 2),
-                "key": c.key,
-                "changes": list(c.changes),
-            }
-            for c in self.calculations
-        ]
+        """Return one row per step: what it is and what it costs."""
+        return [_row(step) for step in self.steps]
 
 
-def relative_cost(calculation: Calculation) -> float:
+def _row(step: Step) -> dict[str, Any]:
+    """Return one step of a plan as a row; a density difference runs no program."""
+    row: dict[str, Any] = {
+        "name": step.label.name,
+        "task": step.label.task,
+        "atoms": None,
+        "images": None,
+        "k-points": None,
+        "bands": None,
+        "cost": round(relative_cost(step), 2),
+        "key": step.key,
+        "changes": [],
+    }
+    if isinstance(step, Subtraction):
+        return row
+    return row | {
+        "atoms": len(step.structure),
+        "images": step.n_images,
+        "k-points": "x".join(map(str, step.kpoints["mesh"])),
+        "bands": step.n_bands,
+        "changes": list(step.changes),
+    }
+
+
+def relative_cost(step: Step) -> float:
     """Return a rough cost; 1 is one energy and force of 45 atoms at one k-point.
 
     Diagonalisation makes it grow with about the 2.5th power of the atom count.
@@ -69,10 +91,12 @@ def relative_cost(calculation: Calculation) -> float:
     >>> round(_size_factor(45, 1), 3)
     1.0
     """
-    steps = _STEPS.get(calculation.label.task, 1.0)
-    points = float(calculation.kpoints.get("n_kpoints", 1))
-    images = max(calculation.n_images, 1)
-    return steps * images * _size_factor(len(calculation.structure), points)
+    if isinstance(step, Subtraction):
+        return _SUBTRACTION
+    n_steps = _STEPS.get(step.label.task, 1.0)
+    points = float(step.kpoints.get("n_kpoints", 1))
+    images = max(step.n_images, 1)
+    return n_steps * images * _size_factor(len(step.structure), points)
 
 
 def _size_factor(n_atoms: int, n_kpoints: float) -> float:

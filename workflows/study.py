@@ -39,6 +39,15 @@ class HopPath(_Part):
     incar: dict[Profile, dict[str, Any]] = {}  # tags of the band that win over the presets
 
 
+class Charges(_Part):
+    """Which charges are taken from densities, each by a charge run at a finished geometry."""
+
+    sites: bool = True  # the ion at every site
+    hops: tuple[Literal["gallery", "surface", "through-layer"], ...] = ()  # ... and every image
+    differences: bool = True  # of each host against its two layers, frozen in its geometry
+    elf: bool = False  # of each host
+
+
 class Phase(_Part):
     """What an energy is measured against, or a partner in a reaction."""
 
@@ -102,6 +111,7 @@ class Study(_Part):
     sizes: dict[Profile, Profile] = {}
     sites: tuple[Sites, ...] = ()
     hops: tuple[HopPath, ...] = ()
+    charges: Charges | None = None
     phases: dict[str, Phase] = {}
     ion_references: tuple[IonReference, ...] = ()
     reactions: tuple[Reaction, ...] = ()
@@ -118,6 +128,9 @@ class Study(_Part):
             if name not in self.phases:
                 known = ", ".join(self.phases) or "none"
                 raise ValueError(f"phase {name!r} is not among the phases ({known})")
+        missing = set(self.charges.hops if self.charges else ()) - {hop.kind for hop in self.hops}
+        if missing:
+            raise ValueError(f"charges want the hops {', '.join(sorted(missing))}, not in hops")
         if self.reactions and self.per is None:
             raise ValueError("reactions need 'per': which atoms their energies are counted on")
         return self

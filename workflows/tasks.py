@@ -85,6 +85,24 @@ class ParseRun(FiretaskBase):  # type: ignore[misc]
 
 
 @explicit_serialize
+class SubtractDensities(FiretaskBase):  # type: ignore[misc]
+    """Subtract the densities of fragments from that of the whole and store the difference."""
+
+    required_params = ("subtraction",)
+
+    def run_task(self, fw_spec: dict[str, Any]) -> FWAction:
+        from .differences import store_difference  # pulls in pymatgen's VASP classes
+        from .subtractions import Subtraction
+
+        subtraction = Subtraction.from_dict(self["subtraction"])
+        with open_store(fw_spec) as store:
+            if store.has(subtraction.key):
+                store.add_use(subtraction.key, subtraction.label)
+                return FWAction(stored_data={"prepared": "stored"})
+            return FWAction(stored_data=store_difference(subtraction, store, Path.cwd()))
+
+
+@explicit_serialize
 class DeriveProperties(FiretaskBase):  # type: ignore[misc]
     """Derive every property that a study asks for from the stored runs."""
 

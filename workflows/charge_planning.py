@@ -1,0 +1,134 @@
+"""Charge runs of a study: at hosts, sites and images, and the differences between them."""
+
+from pymatgen.core import Structure
+
+from ..results.requests import ChargeRequest, ElfRequest, TransferRequest
+from ..structures.models import Model
+from .calculations import Calculation
+from .planner import Planner, Start
+from .subtractions import Subtraction
+
+
+def add_host_charges(planner: Planner, model: Model, host: Calculation) -> None:
+    """Add the charges of a host without the ion, its density difference and its ELF."""
+    charges = planner.study.charges
+    whole = _charge_run(planner, model, "charge", host)
+    difference = None
+    if charges and charges.differences:
+        difference = _add_difference(planner, model, host, whole)
+    planner.requests.append(
+        TransferRequest(
+            model=model.name,
+            label="without ion",
+            key=whole.key,
+            fragments=_layers(model),
+            show=(model.bottom_name,),
+            difference=difference and difference.key,
+        )
+    )
+    if charges and charges.elf:
+        elf = planner.add(
+            model.name,
+            f"{model.name}/elf",
+            "elf",
+            model.structure,
+            start=Start(parents={"structure": host.key}),
+        )
+        planner.requests.append(
+            ElfRequest(
+                model=model.name,
+                label="without ion",
+                key=elf.key,
+                bottom=model.bottom,
+                top=model.top,
+            )
+        )
+
+
+def add_site_charges(planner: Planner, model: Model, with_ion: Calculation, site: str) -> None:
+    """Add the charge of the ion at a site, and what the layers gain from it."""
+    ion = planner.study.ion
+    run = _charge_run(planner, model, f"{ion}-{site}/charge", with_ion)
+    planner.requests += [
+        ChargeRequest(model=model.name, label=site, key=run.key, element=ion),
+        TransferRequest(
+            model=model.name,
+            label=site,
+            key=run.key,
+            fragments=_layers(model) | {ion: (len(with_ion.structure) - 1,)},
+            show=(model.bottom_name, model.top_name),
+        ),
+    ]
+
+
+def add_image_charges(planner: Planner, model: Model, hop: str, band: Calculation) -> None:
+    """Add the charge of the ion at both end points and every image of a hop."""
+    ion, last = planner.study.ion, band.n_images + 1
+    for image in range(last + 1):
+        end = {0: "initial", last: "final"}.get(image)
+        if end is None:
+            start = Start(parents={"band": band.key}, image=image)
+        else:
+            start = Start(parents={"structure": band.parents[end]})
+        name = f"{model.name}/{ion}-hop-{hop}/charge-{image:02d}"
+        run = planner.add(model.name, name, "charge", _unfrozen(band.structure), start=start)
+        planner.requests.append(
+            ChargeRequest(
+                model=model.name,
+                label=f"{hop} image {image}",
+                key=run.key,
+                element=ion,
+                band=band.key,
+                image=image,
+            )
+        )
+
+
+def _add_difference(
+    planner: Planner, model: Model, host: Calculation, whole: Calculation
+) -> Subtraction:
+    """Add each layer alone, frozen as in the relaxed host, and their difference from it."""
+    fragments = {}
+    for name, atoms in _layers(model).items():
+        part = Structure.from_sites([model.structure[i] for i in atoms])
+        run = planner.add(
+            model.name,
+            f"{model.name}/{name}-alone/charge",
+            "charge",
+            part,
+            start=Start(parents={"structure": host.key}, atoms=atoms),
+        )
+        fragments[name] = run.key
+    task = "charge-difference"
+    subtraction = Subtraction(
+        label=planner.label(model.name, task, f"{model.name}/{task}"),
+        joint=whole.key,
+        fragments=fragments,
+        engine=planner.engine,
+    )
+    planner.subtractions.append(subtraction)
+    return subtraction
+
+
+def _charge_run(planner: Planner, model: Model, name: str, relaxed: Calculation) -> Calculation:
+    """Add a charge run at the geometry of a relaxation."""
+    return planner.add(
+        model.name,
+        f"{model.name}/{name}",
+        "charge",
+        relaxed.structure,
+        start=Start(parents={"structure": relaxed.key}),
+    )
+
+
+def _layers(model: Model) -> dict[str, tuple[int, ...]]:
+    """Return the atoms of each layer by its name."""
+    return {model.bottom_name: model.bottom, model.top_name: model.top}
+
+
+def _unfrozen(structure: Structure) -> Structure:
+    """Return a structure without frozen directions: a static run has no use for them."""
+    result = structure.copy()
+    if "selective_dynamics" in result.site_properties:
+        result.remove_site_property("selective_dynamics")
+    return result

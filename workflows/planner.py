@@ -1,0 +1,104 @@
+"""What collects the steps and requests of a study while it is walked through."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pymatgen.core import Structure
+
+from ..results.records import Label
+from ..results.requests import Request
+from ..structures.sites import Site
+from .calculations import Calculation
+from .inputs import make_inputs
+from .plans import Plan
+from .study import Profile, Study
+from .subtractions import Subtraction
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """Which finished calculations a new one starts from, see `Calculation`."""
+
+    parents: Mapping[str, str] = field(default_factory=dict)
+    image: int | None = None
+    atoms: tuple[int, ...] | None = None
+
+
+@dataclass
+class Planner:
+    """Collects calculations and requests while a study is walked through."""
+
+    study: Study
+    profile: Profile
+    engine: str
+    method: str
+    has_vtst: bool
+    calculations: dict[str, Calculation] = field(default_factory=dict)
+    phases: dict[str, Calculation] = field(default_factory=dict)
+    subtractions: list[Subtraction] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+    hop_starts: dict[str, Site] = field(default_factory=dict)
+
+    def plan(self, source: str) -> Plan:
+        """Return what was collected."""
+        return Plan(
+            study=self.study.study,
+            source=source,
+            profile=self.profile,
+            engine=self.engine,
+            method=self.method,
+            calculations=tuple(self.calculations.values()),
+            requests=tuple(self.requests),
+            subtractions=tuple(self.subtractions),
+        )
+
+    def add(
+        self,
+        model: str,
+        name: str,
+        task: str,
+        structure: Structure,
+        *,
+        start: Start | None = None,
+        n_images: int = 0,
+        final: Structure | None = None,
+        tags: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> Calculation:
+        """Add one calculation; the same one asked for twice is one."""
+        start = start or Start()
+        overrides = self.study.overrides.get(self.profile, {}).get(task, {})
+        inputs = make_inputs(
+            structure,
+            task=task,
+            profile=self.profile,
+            overrides={**overrides, **(tags or {})},
+            images=n_images or None,
+            has_vtst=self.has_vtst or self.engine == "xtb",
+            **options,
+        )
+        calculation = Calculation(
+            label=self.label(model, task, name),
+            structure=structure,
+            incar=inputs.incar,
+            kpoints=inputs.kpoints,
+            potcar_symbols=tuple(inputs.potcar_symbols),
+            engine=self.engine,
+            method=self.method,
+            charge=options.get("charge", 0),
+            n_images=n_images,
+            final=final,
+            nelect=inputs.nelect,
+            parents=start.parents,
+            image=start.image,
+            atoms=start.atoms,
+            changes=tuple(inputs.changes),
+            warnings=tuple(inputs.warnings),
+        )
+        return self.calculations.setdefault(calculation.key, calculation)
+
+    def label(self, model: str, task: str, name: str) -> Label:
+        """Return what a step is for."""
+        about = {"study": self.study.study, "profile": self.profile}
+        return Label(**about, model=model, task=task, name=name)
