@@ -14,6 +14,7 @@ title: A small study
 hosts: [MoS2@NC]
 sites: [{region: outer, count: 1}]
 hops: [{kind: surface, images: 1}]
+charges: {differences: true}
 phases: {K atom: {atom: K}}
 ion_references: [{name: K atom, phase: K atom}]
 """
@@ -31,6 +32,7 @@ def test_names_of_firetasks_are_stored_for_good(plan):
         "{{heterofire.workflows.tasks.WriteInputs}}",
         "{{heterofire.workflows.tasks.RunVasp}}",
         "{{heterofire.workflows.tasks.ParseRun}}",
+        "{{heterofire.workflows.tasks.SubtractDensities}}",
         "{{heterofire.workflows.tasks.DeriveProperties}}",
     }
 
@@ -53,19 +55,30 @@ def test_a_band_waits_for_both_end_points_and_deriving_for_all(plan):
         "K-outer-1/relax",
         "K-hop-surface/final",
     }
-    assert len(parents["small/quick/derive"]) == len(plan.calculations)
+    assert len(parents["small/quick/derive"]) == len(plan.steps)
+
+
+def test_a_difference_waits_for_the_whole_and_both_layers(plan):
+    flow = study_flow(plan, runs=Path("/runs"), database=None)
+    names = {fw.fw_id: fw.name for fw in flow.fws}
+    child = next(fw for fw in flow.fws if fw.name.endswith("/charge-difference"))
+    assert {names[parent].split("/", 1)[1] for parent in flow.links.parent_links[child.fw_id]} == {
+        "charge",
+        "N-graphene-alone/charge",
+        "MoS2-alone/charge",
+    }
 
 
 def test_what_is_stored_is_not_queued_again(plan):
-    done = frozenset(c.key for c in plan.calculations if c.label.task == "relax")
+    done = frozenset(step.key for step in plan.steps if step.label.task == "relax")
     flow = study_flow(plan, runs=Path("/runs"), database=None, done=done)
     assert {fw.name for fw in flow.fws} == {
-        c.label.name for c in plan.calculations if c.key not in done
+        step.label.name for step in plan.steps if step.key not in done
     } | {"small/quick/derive"}
 
 
 def test_the_longest_chain_goes_first(plan):
-    costs = chain_costs(plan.calculations)
+    costs = chain_costs(plan.steps)
     band = next(c for c in plan.calculations if c.n_images)
     for parent in band.parents.values():
         own = next(relative_cost(c) for c in plan.calculations if c.key == parent)

@@ -17,6 +17,7 @@ study: small
 title: One host, one hop
 hosts: [MoS2@NC]
 hops: [{kind: surface, images: 1}]
+charges: {hops: [surface], elf: true}
 phases: {S: {molecule: S8}}
 """
 
@@ -95,6 +96,29 @@ def test_a_band_gets_its_image_folders_and_goes_on_from_all_of_them(
     (tmp_path / "01" / "CONTCAR").write_bytes((tmp_path / "01" / "POSCAR").read_bytes())
     assert prepare_folder(band, finished_ends, tmp_path) == "resumed"
     assert (tmp_path / "01" / "part-01" / "CONTCAR").exists()
+
+
+def test_an_image_of_a_finished_band_is_a_start(planned, finished_ends, make_band, tmp_path):
+    band, run = planned["K-hop-surface/neb"], planned["K-hop-surface/charge-01"]
+    moved = band.structure.copy()
+    moved.translate_sites([45], [0.03, 0.0, 0.0])
+    record = make_band(band.structure, [0.0, 0.2, 0.1])
+    images = (record.images[0], replace(record.images[1], structure=moved), record.images[2])
+    finished_ends.add_band(band.key, band.label, replace(record, images=images))
+    prepare_folder(run, finished_ends, tmp_path)
+    assert Poscar.from_file(tmp_path / "POSCAR").structure[45].distance(moved[45]) < 1e-6
+
+
+def test_a_layer_alone_stays_where_it_is_in_the_relaxed_whole(planned, store, make_run, tmp_path):
+    relaxed = planned["relax"].structure.copy()
+    relaxed.translate_sites(range(45), [0.0, 0.02, 0.01])
+    store.add_run(planned["relax"].key, planned["relax"].label, make_run(relaxed))
+    layer = planned["MoS2-alone/charge"]
+    prepare_folder(layer, store, tmp_path)
+    written = Poscar.from_file(tmp_path / "POSCAR").structure
+    assert written.composition.reduced_formula == "MoS2"
+    assert max(written[n].distance(relaxed[i]) for n, i in enumerate(layer.atoms)) < 1e-6
+    assert written.lattice == relaxed.lattice
 
 
 def test_another_engine_than_planned_is_refused(planned):

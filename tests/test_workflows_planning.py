@@ -3,9 +3,11 @@ import json
 import numpy as np
 import pytest
 
+from heterofire.structures.errors import InputError
 from heterofire.workflows.calculations import Calculation
 from heterofire.workflows.planning import plan_study
-from heterofire.workflows.study import load_study
+from heterofire.workflows.study import load_study, parse_study
+from heterofire.workflows.subtractions import Subtraction
 
 
 @pytest.fixture(scope="module")
@@ -15,13 +17,13 @@ def quick():
 
 def test_parents_come_before_their_children(quick):
     seen = set()
-    for calculation in quick.calculations:
-        assert set(calculation.parents.values()) <= seen
-        seen.add(calculation.key)
+    for step in quick.steps:
+        assert set(step.parents.values()) <= seen
+        seen.add(step.key)
 
 
 def test_no_calculation_is_planned_twice(quick):
-    keys = [calculation.key for calculation in quick.calculations]
+    keys = [step.key for step in quick.steps]
     assert len(keys) == len(set(keys))
 
 
@@ -145,3 +147,57 @@ def test_climbing_without_vtst_falls_back_and_says_so():
     band = next(c for c in paper.calculations if c.n_images)
     assert not {"LCLIMB", "IOPT", "ICHAIN"} & set(band.incar)
     assert any("VTST" in warning for warning in band.warnings)
+
+
+def test_every_site_and_every_image_gets_a_charge_run_at_its_final_geometry(quick):
+    by_key = {c.key: c for c in quick.calculations}
+    for host in ("MoS2@NC", "MoSSe@NC"):
+        wanted = [r for r in quick.requests if r.kind == "charge" and r.model == host]
+        labels = {request.label for request in wanted}
+        assert {"gallery-1", "gallery-2", "outer-1"} <= labels
+        for hop in ("gallery", "surface", "through-layer"):
+            assert {f"{hop} image {i}" for i in range(5)} <= labels
+        for request in wanted:
+            run = by_key[request.key]
+            assert run.label.task == "charge"
+            assert run.parents
+            assert run.incar["NSW"] == 0
+            if request.band and run.image is not None:
+                assert run.parents == {"band": request.band}
+                assert run.image == request.image
+
+
+def test_fragments_of_a_difference_are_the_layers_in_the_cell_and_grid_of_the_whole(quick):
+    by_key = {c.key: c for c in quick.calculations}
+    assert [s.label.model for s in quick.subtractions] == ["MoS2@NC", "MoSSe@NC"]
+    for subtraction in quick.subtractions:
+        whole = by_key[subtraction.joint]
+        parts = [by_key[key] for key in subtraction.fragments.values()]
+        atoms = sorted(i for part in parts for i in part.atoms)
+        assert atoms == list(range(len(whole.structure)))
+        for part in parts:
+            assert part.parents == whole.parents
+            assert part.structure.lattice == whole.structure.lattice
+            assert {part.incar[n] == whole.incar[n] for n in ("NGXF", "NGYF", "NGZF")} == {True}
+            assert part.structure.species == [whole.structure[i].specie for i in part.atoms]
+
+
+def test_the_sides_of_a_transfer_are_all_atoms_and_the_ion(quick):
+    transfers = [r for r in quick.requests if r.kind == "transfer"]
+    assert len(transfers) == 8  # two hosts by themselves, and three sites in each
+    for request in transfers:
+        atoms = sorted(i for part in request.fragments.values() for i in part)
+        assert atoms == list(range(46 if "K" in request.fragments else 45))
+        assert (request.difference is not None) == (request.label == "without ion")
+
+
+def test_a_subtraction_survives_the_way_through_json(quick):
+    first = quick.subtractions[0]
+    again = Subtraction.from_dict(json.loads(json.dumps(first.to_dict())))
+    assert (again, again.key) == (first, first.key)
+
+
+def test_charges_of_a_hop_that_is_not_computed_are_refused():
+    text = "study: s\ntitle: t\nhosts: [MoS2@NC]\ncharges: {hops: [gallery]}\n"
+    with pytest.raises(InputError, match="charges want the hops gallery, not in hops"):
+        parse_study(text, "s.yaml")
