@@ -94,7 +94,14 @@ def finish_study(project: Project, plan: Plan) -> Path:
         frames["compare"] = compare(properties, study.paper)
     for name, frame in frames.items():
         write_atomic(folder / f"{name}.csv", format_table(frame, "csv"))
-        print(format_table(frame, "text"), end="\n\n")
+        shown = frame[~frame["label"].str.contains(" image ", regex=False, na=False)]
+        print(format_table(shown, "text"), end="\n\n")
+        if len(shown) < len(frame):
+            print(
+                f"{len(frame) - len(shown)} charges along the hops are in {name}.csv and in "
+                f"'heterofire table {plan.study}'",
+                file=sys.stderr,
+            )
     print(f"figures and tables in {folder}:", file=sys.stderr)
     draw_figures(project, plan.source, plan.profile, [], folder, dry_run=False)
     return folder
