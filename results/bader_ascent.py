@@ -14,10 +14,13 @@ Labels = NDArray[np.int32]
 Points = NDArray[np.int32]
 
 _ON_PATH = -1  # label of a point that the present path has gone through
+_VACUUM = -2
 _MAX_PASSES = 200  # of refinement; a 240^3 grid needs 5 to 10
 
 
-def ascend(density: Floats, lattice: Floats, *, near_grid: bool = True) -> tuple[Labels, Points]:
+def ascend(
+    density: Floats, lattice: Floats, *, near_grid: bool = True, floor: float = -np.inf
+) -> tuple[Labels, Points]:
     """Return to which maximum each grid point belongs, and where the maxima are.
 
     Parameters
@@ -32,12 +35,14 @@ def ascend(density: Floats, lattice: Floats, *, near_grid: bool = True) -> tuple
         changes its volume (Tang, Sanville and Henkelman, J. Phys.: Condens. Matter 21, 084204
         (2009)). Otherwise each step goes to the steepest of the 26 neighbours (Henkelman,
         Arnaldsson and Jonsson, Comput. Mater. Sci. 36, 354 (2006)).
+    floor
+        Points with a lower density belong to no maximum: vacuum, label 0.
 
     Returns
     -------
     tuple
-        (n1, n2, n3) labels from 1 on, and (n_maxima, 3) grid indices: label m belongs to row
-        m - 1.
+        (n1, n2, n3) labels from 1 on, 0 in vacuum, and (n_maxima, 3) grid indices: label m
+        belongs to row m - 1.
 
     Examples
     --------
@@ -50,10 +55,11 @@ def ascend(density: Floats, lattice: Floats, *, near_grid: bool = True) -> tuple
     steps = np.asarray(lattice) / np.array(density.shape)[:, None]
     metric = np.linalg.inv(steps @ steps.T)
     inverse = _inverse_distances(steps)
-    labels = np.zeros(density.shape, dtype=np.int32)
+    labels = np.where(density < floor, np.int32(_VACUUM), np.int32(0))
     maxima = _first_pass(density, metric, inverse, labels, near_grid)
     if near_grid:
         _refine(density, metric, inverse, labels)
+    labels[labels == _VACUUM] = 0
     return labels, np.array(maxima, dtype=np.int32).reshape(-1, 3)
 
 
@@ -71,6 +77,7 @@ def _refine(density: Floats, metric: Floats, inverse: Floats, labels: Labels) ->
     edge = np.zeros(labels.shape, dtype=np.bool_)
     _mark_edges(labels, edge)
     points = np.flatnonzero(edge)
+    points = points[labels.reshape(-1)[points] != _VACUUM]
     for _ in range(_MAX_PASSES):
         if not len(points):
             return
@@ -143,7 +150,7 @@ def _along_gradient(density, metric, i, j, k, rest):  # type: ignore[no-untyped-
 @njit(cache=True)
 def _first_pass(density, metric, inverse, labels, near_grid):  # type: ignore[no-untyped-def]
     """Label every point by the first labelled point or maximum its path meets."""
-    n1, n2, n3 = density.shape
+    n2, n3 = density.shape[1:]
     path = np.empty((1024, 3), np.int32)
     rest = np.zeros(3)
     maxima = [(0, 0, 0)]
@@ -241,7 +248,7 @@ def _update_edges(labels, edge, changed):  # type: ignore[no-untyped-def]
                 for c in range(-1, 2):
                     kk = (k + c) % n3
                     edge[ii, jj, kk] = _is_edge(labels, ii, jj, kk)
-                    if edge[ii, jj, kk]:
+                    if edge[ii, jj, kk] and labels[ii, jj, kk] != _VACUUM:
                         found[n] = (ii * n2 + jj) * n3 + kk
                         n += 1
     return found[:n]
