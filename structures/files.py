@@ -1,9 +1,12 @@
 """Files that are there whole or not at all."""
 
+import contextlib
 import errno
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from .errors import HeteroError
 
@@ -48,14 +51,32 @@ def write_atomic(path: str | os.PathLike[str], data: str | bytes) -> Path:
     HeteroError
         The disk is full or the folder cannot be written; the old file is as it was.
     """
+    with atomic_stream(path) as stream:
+        stream.write(data.encode() if isinstance(data, str) else data)
+    return Path(path)
+
+
+@contextlib.contextmanager
+def atomic_stream(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a file for writing that takes its place only once all of it is written.
+
+    Parameters
+    ----------
+    path
+        As in `write_atomic`; for files too large to hold as one string.
+
+    Raises
+    ------
+    HeteroError
+        As in `write_atomic`.
+    """
     target = Path(path)
-    content = data.encode() if isinstance(data, str) else data
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         try:
             with os.fdopen(handle, "wb") as stream:
-                stream.write(content)
+                yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
             Path(temporary).chmod(0o666 & ~_umask())
@@ -65,7 +86,6 @@ def write_atomic(path: str | os.PathLike[str], data: str | bytes) -> Path:
             raise
     except OSError as error:
         raise write_error(target, error) from error
-    return target
 
 
 def _umask() -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..results.elf import load_elf
 from ..results.records import Run
-from ..structures.files import write_error
+from ..structures.files import atomic_stream
 
 BADER = ("near-grid", "weight")  # both: the choice moves charges by up to 0.06 e
 _KEPT = ("CHGCAR", "AECCAR0", "AECCAR2", "ELFCAR")
@@ -45,12 +45,10 @@ def compress_densities(folder: Path) -> None:
         path = folder / name
         if not path.is_file():
             continue
-        part = path.with_name(f".{name}.gz.part")
-        try:
-            with path.open("rb") as source, gzip.open(part, "wb", compresslevel=1) as target:
-                shutil.copyfileobj(source, target, 1 << 20)
-            part.replace(path.with_name(f"{name}.gz"))
-            path.unlink()
-        except OSError as error:
-            part.unlink(missing_ok=True)
-            raise write_error(path, error) from error
+        with (
+            path.open("rb") as source,
+            atomic_stream(folder / f"{name}.gz") as target,
+            gzip.open(target, "wb", compresslevel=1) as packed,
+        ):
+            shutil.copyfileobj(source, packed, 1 << 20)
+        path.unlink()

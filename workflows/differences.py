@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pymatgen.io.vasp.inputs import Poscar
+
 from ..results.densities import Density, load_density
 from ..results.density_files import write_density
 from ..results.differences import difference_record
@@ -35,10 +37,9 @@ def store_difference(subtraction: Subtraction, store: ResultStore, folder: Path)
     fragments = {name: stored_density(store, key) for name, key in subtraction.fragments.items()}
     run = store.get_run(subtraction.joint)
     record, delta = difference_record(joint, fragments, run, str(folder))
-    names = " - ".join((str(joint.structure.composition.reduced_formula), *fragments))
-    write_density(
-        folder / DIFFERENCE_FILE, joint.structure, delta, comment=f"{run.settings.method}: {names}"
-    )
+    comment = f"{run.settings.method}: whole - {' - '.join(fragments)}"
+    head = Poscar(joint.structure, comment=comment).get_str()
+    write_density(folder / DIFFERENCE_FILE, head, delta)
     record = replace(record, elapsed_s=round(time.monotonic() - started, 3))
     store.add_difference(subtraction.key, subtraction.label, record)
     return {

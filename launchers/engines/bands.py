@@ -85,8 +85,8 @@ def _relax(
         previous = top
         if step < n_steps:
             band.move(pulls, force)
-    for file in files[1:-1]:
-        file.finish(remark)
+    for file, potential in zip(files[1:-1], band.potentials, strict=True):
+        file.finish(remark, potential)
     n_evaluations = 2 + sum(file.n_steps for file in files[1:-1])
     return Outcome(
         status="static" if settings.is_static else status,
@@ -111,7 +111,7 @@ class _Band:
         self._make_potential = make_potential
         self._climbs = False
         self._longest, self._force = MAX_MOVE, np.inf
-        self._potentials = [make_potential(image) for image in images[1:-1]]
+        self.potentials = [make_potential(image) for image in images[1:-1]]
         self.images = images = self._smooth(images, stopper)
         self._x = [image.positions for image in images]
         self._hessians = [
@@ -127,7 +127,7 @@ class _Band:
         middle = [
             smoothed(potential, image, held, stopper, f"{i:02d}")
             for i, (potential, image) in enumerate(
-                zip(self._potentials, images[1:-1], strict=True), start=1
+                zip(self.potentials, images[1:-1], strict=True), start=1
             )
         ]
         return [images[0], *middle, images[-1]]
@@ -155,7 +155,7 @@ class _Band:
 
     def evaluate(self) -> None:
         """Evaluate the moving images and teach their Hessians."""
-        for i, potential in enumerate(self._potentials, start=1):
+        for i, potential in enumerate(self.potentials, start=1):
             evaluation = potential.evaluate(self._x[i])
             x = self.freedom.reduce(self._x[i])
             force = self.freedom.reduce(evaluation.forces)

@@ -39,7 +39,7 @@ def run_static(potential: Potential, poscar: Poscar, files: RunFiles) -> Outcome
     evaluation = potential.evaluate(positions)
     force = Freedom(poscar).largest_force(evaluation.forces)
     report(files.step(evaluation, positions), force)
-    files.finish()
+    files.finish(potential=potential)
     return Outcome(status="static", n_steps=1, n_evaluations=1, largest_force=force)
 
 
@@ -82,7 +82,7 @@ def run_relaxation(
             reduced = freedom.reduce(evaluation.forces)
             move = search.next_move(freedom.reduce(positions), reduced, evaluation.free_energy)
             positions = positions + freedom.expand(move)
-    files.finish(remark)
+    files.finish(remark, potential)
     return Outcome(
         status=status, n_steps=files.n_steps, n_evaluations=files.n_steps, largest_force=force
     )

@@ -1,7 +1,8 @@
 """What every engine's calculator gives back, so that drivers and writers know no method."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ FloatArray = NDArray[np.float64]
 
 # Order of the projections in VASP's files (LORBIT = 11) and in `Evaluation.weights`.
 ORBITALS = ("s", "py", "pz", "px", "dxy", "dyz", "dz2", "dxz", "x2-y2")
+DENSITY_FILES = ("CHGCAR", "AECCAR0", "AECCAR1", "AECCAR2", "ELFCAR")
 N_ORBITALS = len(ORBITALS)
 L_OF_ORBITAL = (0, 1, 1, 1, 2, 2, 2, 2, 2)
 
@@ -79,4 +81,11 @@ class Potential(Protocol):
 
     def evaluate(self, positions: FloatArray) -> Evaluation:
         """Return everything for Cartesian positions (n_atoms, 3) in Angstrom."""
+        ...
+
+    def write_densities(self, folder: Path, head: str) -> dict[str, Any]:
+        """Write CHGCAR, AECCAR0/2 and ELFCAR of the last positions, as far as asked for.
+
+        ``head`` is their POSCAR. Returns what engine.json says of them, nothing without any.
+        """
         ...

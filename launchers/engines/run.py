@@ -139,9 +139,15 @@ def _compute(run: RunFolder, engine: Engine, record: EngineRecord, stopper: Stop
         for path, image, kind in zip(folders, run.images, kinds, strict=True)
     ]
     if settings.images:
-        return run_band(engine.potential, run.images, settings, every, stopper)
-    with every[0] as files:
-        potential = engine.potential(run.poscar)
-        if settings.is_static:
-            return run_static(potential, run.poscar, files)
-        return run_relaxation(potential, run.poscar, settings, files, stopper)
+        outcome = run_band(engine.potential, run.images, settings, every, stopper)
+    else:
+        with every[0] as files:
+            potential = engine.potential(run.poscar)
+            if settings.is_static:
+                outcome = run_static(potential, run.poscar, files)
+            else:
+                outcome = run_relaxation(potential, run.poscar, settings, files, stopper)
+    written = {path.name: f.densities for path, f in zip(folders, every, strict=True)}
+    if any(written.values()):
+        record.details["densities"] = written if settings.images else every[0].densities
+    return outcome

@@ -44,6 +44,13 @@ class Settings:
     kspacing: float | None = None  # 1/Angstrom, with the factor 2 pi
     idipol: int = 0
     lmono: bool = False
+    lcharg: bool = False  # here only when asked for: the files are large
+    laechg: bool = False
+    lelf: bool = False
+    encut: float | None = None  # eV; sets the grid of densities, nothing else
+    prec: str = "Normal"
+    ngx: tuple[int, int, int] = (0, 0, 0)  # NGX, NGY, NGZ; 0 where not given
+    ngxf: tuple[int, int, int] = (0, 0, 0)
 
     @property
     def is_isolated(self) -> bool:
@@ -54,6 +61,11 @@ class Settings:
     def is_static(self) -> bool:
         """Return whether the atoms stay where they are."""
         return self.nsw <= 0 or self.ibrion == -1
+
+
+def wants_densities(settings: Settings) -> bool:
+    """Return whether INCAR asks for a file on a grid."""
+    return settings.lcharg or settings.laechg or settings.lelf
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,10 +202,17 @@ def read_settings(tags: Mapping[str, str]) -> Settings:
         lorbit=values.whole("LORBIT", defaults.lorbit, logical=11),
         images=values.whole("IMAGES", defaults.images),
         spring=values.real("SPRING", defaults.spring),
-        lclimb=normal(tags.get("LCLIMB", "F")) == "T",
+        lclimb=values.flag("LCLIMB"),
         kspacing=values.optional("KSPACING"),
         idipol=values.whole("IDIPOL", defaults.idipol),
-        lmono=normal(tags.get("LMONO", "F")) == "T",
+        lmono=values.flag("LMONO"),
+        lcharg=values.flag("LCHARG"),
+        laechg=values.flag("LAECHG"),
+        lelf=values.flag("LELF"),
+        encut=values.optional("ENCUT"),
+        prec=tags.get("PREC", defaults.prec),
+        ngx=(values.whole("NGX", 0), values.whole("NGY", 0), values.whole("NGZ", 0)),
+        ngxf=(values.whole("NGXF", 0), values.whole("NGYF", 0), values.whole("NGZF", 0)),
     )
     _check_ranges(settings)
     return settings
@@ -211,6 +230,10 @@ def _check_ranges(settings: Settings) -> None:
         raise InputError(f"INCAR: NEDOS = {settings.nedos} must be 2 or more")
     if settings.images < 0:
         raise InputError(f"INCAR: IMAGES = {settings.images} must not be negative")
+    if min(*settings.ngx, *settings.ngxf) < 0:
+        raise InputError("INCAR: NGX, NGY, NGZ, NGXF, NGYF and NGZF must not be negative")
+    if settings.encut is not None and settings.encut <= 0:
+        raise InputError(f"INCAR: ENCUT = {settings.encut} must be positive")
     if settings.images and settings.spring > 0:
         raise EngineError(
             f"INCAR: SPRING = {settings.spring} asks for a band that is not nudged; this engine "
@@ -238,6 +261,10 @@ class _Values:
         if logical and normal(self._tags[tag]) in {"T", "F"}:
             return logical if normal(self._tags[tag]) == "T" else 0
         return self._read(tag, int, "an integer")
+
+    def flag(self, tag: str) -> bool:
+        """Return a logical, False without the tag."""
+        return normal(self._tags.get(tag, "F")) == "T"
 
     def real(self, tag: str, default: float) -> float:
         """Return a number."""

@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from io import FileIO
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from ...structures.files import write_atomic, write_error
 from . import doscar, oszicar, outcar, vasprun, vasprun_levels
 from .levels import density_of_states
 from .poscars import Poscar, format_poscar
-from .potentials import Evaluation, FloatArray
+from .potentials import DENSITY_FILES, Evaluation, FloatArray, Potential
 from .tags import Settings
 
 CONVERGED = "reached required accuracy - stopping structural energy minimisation"
@@ -67,6 +67,7 @@ class RunFiles:
         self._watch = outcar.Stopwatch()
         self._last: tuple[Evaluation, FloatArray] | None = None
         self.n_steps = 0
+        self.densities: dict[str, Any] = {}  # what engine.json says of the files on grids
 
     @property
     def has_outcar(self) -> bool:
@@ -81,7 +82,8 @@ class RunFiles:
             except OSError as error:
                 self._stack.close()
                 raise write_error(path, error) from error
-        (self._folder / "DOSCAR").unlink(missing_ok=True)
+        for name in ("DOSCAR", *DENSITY_FILES):
+            (self._folder / name).unlink(missing_ok=True)
         self._watch.lap()
         return self
 
@@ -120,17 +122,24 @@ class RunFiles:
         write_atomic(self._folder / "CONTCAR", format_poscar(self._poscar, positions))
         return line
 
-    def finish(self, remark: str = "") -> None:
-        """Write levels, densities of states and the end marks.
+    def finish(self, remark: str = "", potential: Potential | None = None) -> None:
+        """Write densities, levels, densities of states and the end marks.
 
         Parameters
         ----------
         remark
             Why the run ended, `CONVERGED` or a value of `STOPPED`; empty when NSW is used up.
+        potential
+            Whose last evaluation was of the last step: writes densities on grids, as far as
+            INCAR asks for them. They come before the end marks, so that a run that is cut while
+            it writes them does not look finished.
         """
         if self._last is None:
             return
         evaluation, positions = self._last
+        if potential is not None:
+            head = format_poscar(replace(self._poscar, movable=None), positions)
+            self.densities = potential.write_densities(self._folder, head)
         settings = self._settings
         dos = density_of_states(
             evaluation,

@@ -3,7 +3,8 @@
 import contextlib
 import os
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
@@ -11,9 +12,13 @@ from numpy.typing import NDArray
 
 from ...structures.errors import EngineError
 from .levels import electronic_entropy, fermi_occupation, find_fermi_level
+from .orbitals import parameters
 from .poscars import Poscar
 from .potentials import N_ORBITALS, Evaluation, FloatArray, ScfCycle
-from .tags import Settings
+from .tags import Settings, wants_densities
+
+if TYPE_CHECKING:
+    from .wavefunctions import Wavefunction
 
 HARTREE = 27.211386024367243  # eV, CODATA 2014 as in ase.units, so that numbers agree
 BOHR = 0.5291772105638411  # Angstrom
@@ -43,6 +48,10 @@ class XtbPotential:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         from tblite.interface import Calculator
 
+        self._settings = settings
+        self._method = method
+        self._symbols = poscar.symbols
+        self._centres = poscar.positions / BOHR
         self._numbers = np.array([atomic_numbers[s] for s in poscar.symbols])
         self._lattice = poscar.lattice / BOHR
         self._is_isolated = settings.is_isolated
@@ -105,7 +114,10 @@ class XtbPotential:
     def evaluate(self, positions: FloatArray) -> Evaluation:
         """Return energies, forces and levels for positions (n_atoms, 3) in Angstrom."""
         cell = None if self._is_isolated else self._lattice
-        self._calculator.update(self._placed(positions), cell)
+        placed = self._placed(positions)
+        self._calculator.update(placed, cell)
+        # A molecule in one piece has been moved as a whole: back to where the POSCAR has it.
+        self._centres = placed + (positions[0] / BOHR - placed[0])
         self._run()
         result = self._result
         occupations = np.atleast_2d(result.get("orbital-occupations"))
@@ -126,6 +138,31 @@ class XtbPotential:
             weights=self._weights(len(positions)),
             charges=np.array(result.get("charges")),
             cycles=self._cycles(),
+        )
+
+    def write_densities(self, folder: Path, head: str) -> dict[str, Any]:
+        """Write the density files that INCAR asks for, of the last positions."""
+        if not wants_densities(self._settings):
+            return {}
+        from .densities import write_densities  # numba is slow to import
+
+        return write_densities(self._wavefunction(), self._method, self._settings, folder, head)
+
+    def _wavefunction(self) -> "Wavefunction":
+        """Return the orbitals of the last evaluation, with centres as in the POSCAR."""
+        from .orbitals import element_shells
+        from .wavefunctions import Wavefunction
+
+        result = self._result
+        coefficients = np.array(result.get("orbital-coefficients"))
+        return Wavefunction(
+            symbols=self._symbols,
+            shells=tuple(element_shells(symbol, self._method) for symbol in self._symbols),
+            centres=self._centres,
+            lattice=self._lattice,
+            is_periodic=not self._is_isolated,
+            coefficients=coefficients.reshape((-1, *coefficients.shape[-2:])),
+            occupations=np.atleast_2d(result.get("orbital-occupations")),
         )
 
     def _run(self) -> None:
@@ -233,13 +270,7 @@ def valence_electrons(numbers: NDArray[np.int_], method: str) -> int:
     >>> valence_electrons(np.array([42, 16, 16]), "GFN1-xTB")  # MoS2: 6 + 6 + 6
     18
     """
-    from tblite import library
-
-    parameters, table = library.new_param(), library.new_table()
-    export = library.export_gfn1_param if method == "GFN1-xTB" else library.export_gfn2_param
-    export(parameters)
-    library.dump_param(parameters, table)
-    elements = library.table_to_dict(table)["element"]
+    elements = parameters(method)
     missing = {chemical_symbols[z] for z in numbers} - set(elements)
     if missing:
         raise EngineError(f"{method} has no parameters for {', '.join(sorted(missing))}")

@@ -1,0 +1,67 @@
+"""Densities written in the format of CHGCAR, which VESTA, pymatgen and Bader programs read."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ..structures.errors import RunError
+from ..structures.files import atomic_stream
+from .records import Floats
+
+_PER_LINE = 5
+_CHUNK = 200_000  # values formatted at a time
+
+
+def write_density(path: str | Path, head: str, *blocks: Floats) -> Path:
+    r"""Write a density, and a spin density after it where one is given.
+
+    Parameters
+    ----------
+    path
+        CHGCAR, AECCAR0, ELFCAR, CHGDIFF.vasp ...; it is there whole or not at all.
+    head
+        Text of a POSCAR without selective dynamics: comment, cell, atoms.
+    *blocks
+        (n1, n2, n3) each: density times cell volume in electrons (the ELF as it is). The second
+        one is up minus down.
+
+    Raises
+    ------
+    RunError
+        A value is not finite.
+    HeteroError
+        The file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> head = "H\n1.0\n4 0 0\n0 4 0\n0 0 4\nH\n1\nDirect\n0 0 0\n"
+    >>> path = write_density(tempfile.mkdtemp() + "/CHGCAR", head, np.ones((2, 1, 1)))
+    >>> path.read_text().splitlines()[-2:]
+    ['    2    1    1', ' 1.00000000000E+00 1.00000000000E+00']
+    """
+    path = Path(path)
+    for values in blocks:
+        if not np.isfinite(values).all():
+            raise RunError(f"{path}: NaN or infinity in the density; it was not written.")
+    with atomic_stream(path) as stream:
+        stream.write(head.rstrip("\n").encode() + b"\n\n")
+        for values in blocks:
+            stream.write("".join(f"{n:5d}" for n in values.shape).encode() + b"\n")
+            for text in _lines(values):
+                stream.write(text.encode())
+    return path
+
+
+def _lines(values: Floats) -> Iterator[str]:
+    """Yield the values, first index fastest, five in a line."""
+    flat = values.ravel(order="F")
+    for start in range(0, len(flat), _CHUNK):
+        chunk = flat[start : start + _CHUNK]
+        full = len(chunk) // _PER_LINE
+        pattern = (" %.11E" * _PER_LINE + "\n") * full
+        rest = len(chunk) - full * _PER_LINE
+        if rest:
+            pattern += " %.11E" * rest + "\n"
+        yield pattern % tuple(chunk.tolist())
