@@ -196,6 +196,29 @@ def figure(
         draw_figures(project, study, profile, names or [], output, dry_run=dry_run)
 
 
+@app.command(epilog="Example: heterofire bader run_folder --algorithm near-grid -o ACF.dat")
+def bader(
+    folder: Annotated[Path, typer.Argument(help="Holds CHGCAR, AECCAR0 and AECCAR2 (or .gz).")],
+    algorithm: Annotated[
+        list[str] | None,
+        typer.Option(help="near-grid (default), on-grid or weight; may be repeated."),
+    ] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="Density of the volumes; default: AECCAR0 + AECCAR2.")
+    ] = None,
+    vacuum: Annotated[
+        float | None, typer.Option(help="Density in e/Angstrom^3 below which all is vacuum.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="ACF.dat to write.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the Bader charge, volume and moment of each atom of a VASP folder."""
+    from .charging import print_bader
+
+    names = algorithm or ["near-grid"]
+    print_bader(folder, names, reference=reference, vacuum=vacuum, acf=output, as_json=as_json)
+
+
 @app.command(epilog="Example: heterofire doctor")
 def doctor(engine: EngineName = None, as_json: AsJson = False) -> None:
     """Check everything before a job is wasted."""

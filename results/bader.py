@@ -78,6 +78,8 @@ def bader_charges(
     """
     if algorithm not in ALGORITHMS:
         raise InputError(f"no Bader algorithm {algorithm!r}: choose of {', '.join(ALGORITHMS)}")
+    if vacuum_density is not None and not vacuum_density >= 0:
+        raise InputError(f"vacuum density {vacuum_density}: 0 or more e/Angstrom^3 is wanted")
     for name, values in (("integrand", integrand), ("spin density", spin)):
         if values is not None and values.shape != reference.shape:
             raise RunError(

@@ -33,7 +33,7 @@ def with_densities(run: Run, folder: Path, task: str) -> Run:
     if task == "charge":
         from ..results.bader_folder import bader_folder  # numba is slow to import
 
-        return replace(run, bader=tuple(bader_folder(folder, algorithm=name) for name in BADER))
+        return replace(run, bader=bader_folder(folder, algorithms=BADER))
     if task == "elf":
         return replace(run, elf=load_elf(folder))
     return run
