@@ -2,17 +2,16 @@
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..structures.errors import InputError, RunError
 from ..structures.files import write_atomic
+from .charge_figures import CHARGE_FIGURES
+from .drawings import Drawing, Source, add_legend, panels, poor_remark, set_title
 from .figure_data import dos_frame, profile_frame, value_frame
 from .plots import plot_binding, plot_dos, plot_profile, plot_reactions, pretty, styles
 from .published import printed_values
@@ -20,7 +19,6 @@ from .records import Property
 from .store import ResultStore
 from .tables import to_csv
 
-WIDTH = 3.5  # inches: one column of a journal
 _STYLE = {
     "font.size": 7,
     "font.family": "sans-serif",
@@ -47,24 +45,6 @@ _METADATA: dict[str, dict[str, Any]] = {
 _SAID = ["keys", "study", "profile", "engine", "method"]  # written into the CSV for all rows
 
 
-@dataclass(frozen=True)
-class _Source:
-    """What a figure may draw on."""
-
-    store: ResultStore
-    properties: list[Property]
-    study: str
-
-
-@dataclass(frozen=True)
-class _Drawing:
-    """A figure, the numbers in it, and what its caption has to add."""
-
-    figure: Figure
-    frame: pd.DataFrame
-    remarks: tuple[str, ...] = ()
-
-
 def draw_figure(
     store: ResultStore, name: str, *, study: str, profile: str, engine: str, folder: Path
 ) -> list[Path]:
@@ -75,7 +55,9 @@ def draw_figure(
     store
         The only source of numbers.
     name
-        "5a" (DOS), "5b" (binding energies), "5c" (barriers) or "5d" (reaction energies).
+        "5a" (DOS), "5b" (binding energies), "5c" (barriers), "5d" (reaction energies), or one of
+        `charge_figures`: "charges", "difference-profile", "difference-slice",
+        "difference-isosurface".
     study, profile, engine
         Whose numbers; engines and methods are never mixed in one figure.
     folder
@@ -99,7 +81,7 @@ def draw_figure(
     properties = store.properties(study=study, profile=profile, engine=engine)
     where = f"figure {name} of {study}, profile {profile}, engine {engine}"
     with mpl.rc_context(_STYLE):
-        drawing = FIGURES[name](_Source(store, properties, study))
+        drawing = FIGURES[name](Source(store, properties, study))
         if drawing is None:
             raise RunError(f"{where}: no number for it is in {store.name} yet; finish the study.")
         method = _method(properties, where)
@@ -133,7 +115,7 @@ def _rendered(figure: Figure) -> dict[str, bytes]:
     return contents
 
 
-def _draw_dos(source: _Source) -> _Drawing | None:
+def _draw_dos(source: Source) -> Drawing | None:
     keys = {
         item.model: item.keys[0]
         for item in source.properties
@@ -143,17 +125,17 @@ def _draw_dos(source: _Source) -> _Drawing | None:
     frame = dos_frame(runs)
     if frame.empty:
         return None
-    figure, axes = _figure(len(keys), 0.6 + 1.45 * len(keys))
+    figure, axes = panels(len(keys), 0.6 + 1.45 * len(keys))
     for ax, (model, part) in zip(axes, frame.groupby("model", sort=False), strict=True):
         plot_dos(part, ax)
-        _title(ax, str(model))
+        set_title(ax, str(model))
         ax.label_outer()
-    _legend(figure, axes)
+    add_legend(figure, axes)
     projections = sorted({run.dos.projection for run in runs.values() if run.dos is not None})
-    return _Drawing(figure, frame, (f"partial DOS: {', '.join(projections)}",))
+    return Drawing(figure, frame, (f"partial DOS: {', '.join(projections)}",))
 
 
-def _draw_binding(source: _Source) -> _Drawing | None:
+def _draw_binding(source: Source) -> Drawing | None:
     frame = value_frame(source.properties, "binding energy")
     if frame.empty:
         return None
@@ -163,35 +145,35 @@ def _draw_binding(source: _Source) -> _Drawing | None:
         for item in printed_values(source.study, "Fig. 5b")
         if reference == "K atom" and not item.computed.minus_model
     ]
-    figure, axes = _figure(1, 1.05 + 0.26 * (frame["label"].nunique() + bool(printed)))
+    figure, axes = panels(1, 1.05 + 0.26 * (frame["label"].nunique() + bool(printed)))
     plot_binding(frame, axes[0], reference=reference, printed=printed)
-    _legend(figure, axes)
-    remarks = _poor(frame[frame["reference"] == reference], "crossed")
+    add_legend(figure, axes)
+    remarks = poor_remark(frame[frame["reference"] == reference], "crossed")
     if printed:
         remarks = (*remarks, "open symbols: published, site and reference not stated")
-    return _Drawing(figure, frame.drop(columns=_SAID), remarks)
+    return Drawing(figure, frame.drop(columns=_SAID), remarks)
 
 
-def _draw_profiles(source: _Source) -> _Drawing | None:
+def _draw_profiles(source: Source) -> Drawing | None:
     frame = profile_frame(source.properties)
     if frame.empty:
         return None
     n_hops = frame["label"].nunique()
-    figure, axes = _figure(n_hops, 0.7 + 1.25 * n_hops)
+    figure, axes = panels(n_hops, 0.7 + 1.25 * n_hops)
     colours = styles(frame["model"])
     for ax, (hop, part) in zip(axes, frame.groupby("label", sort=False), strict=True):
         plot_profile(part, ax, colours=colours)
-        _title(ax, str(hop))
+        set_title(ax, str(hop))
         ax.set_xlabel(ax.get_xlabel() if ax is axes[-1] else "")
-    _legend(figure, axes)
-    remarks = _poor(frame, "open symbols")
+    add_legend(figure, axes)
+    remarks = poor_remark(frame, "open symbols")
     if printed := printed_values(source.study, "Fig. 5c"):
         values = ", ".join(f"{item.value:g} eV ({pretty(item.system)})" for item in printed)
         remarks = (*remarks, f"published: {values}, path not stated")
-    return _Drawing(figure, frame, remarks)
+    return Drawing(figure, frame, remarks)
 
 
-def _draw_reactions(source: _Source) -> _Drawing | None:
+def _draw_reactions(source: Source) -> Drawing | None:
     frame = value_frame(source.properties, "reaction energy")
     if frame.empty:
         return None
@@ -200,52 +182,19 @@ def _draw_reactions(source: _Source) -> _Drawing | None:
         for item in printed_values(source.study, "Fig. 5d")
         for label in item.computed.labels
     }
-    figure, axes = _figure(1, 1.05 + 0.36 * frame["label"].nunique())
+    figure, axes = panels(1, 1.05 + 0.36 * frame["label"].nunique())
     plot_reactions(frame, axes[0], printed=printed)
-    _legend(figure, axes)
-    remarks = _poor(frame, "hatched")
+    add_legend(figure, axes)
+    remarks = poor_remark(frame, "hatched")
     if printed:
         remarks = (*remarks, "published: formula unit not stated")
-    return _Drawing(figure, frame.drop(columns=_SAID), remarks)
+    return Drawing(figure, frame.drop(columns=_SAID), remarks)
 
 
-def _figure(n_rows: int, height: float) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    axes = list(figure.subplots(n_rows, 1, squeeze=False)[:, 0])
-    return figure, axes
-
-
-def _title(ax: Axes, name: str) -> None:
-    ax.set_title(pretty(name), loc="left", fontsize=7, fontweight="bold", pad=3)
-
-
-def _legend(figure: Figure, axes: list[Axes]) -> None:
-    """Put one legend for all axes above them, what was published last."""
-    entries = {
-        label: handle
-        for ax in axes
-        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
-    }
-    names = sorted(entries, key=lambda name: name == "published")
-    figure.align_ylabels(axes)
-    figure.legend(
-        [entries[name] for name in names],
-        names,
-        loc="outside upper center",
-        ncols=6,
-        handlelength=1.2,
-        columnspacing=1.0,
-    )
-
-
-def _poor(frame: pd.DataFrame, how: str) -> tuple[str, ...]:
-    """Return the remark that explains how unconverged values are drawn, if there are any."""
-    return () if (frame["status"] == "ok").all() else (f"{how}: not converged",)
-
-
-FIGURES: dict[str, Callable[[_Source], _Drawing | None]] = {
+FIGURES: dict[str, Callable[[Source], Drawing | None]] = {
     "5a": _draw_dos,
     "5b": _draw_binding,
     "5c": _draw_profiles,
     "5d": _draw_reactions,
+    **CHARGE_FIGURES,
 }

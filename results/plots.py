@@ -44,7 +44,8 @@ def pretty(name: str) -> str:
     return re.sub(r"(?<=[A-Za-z])(\d+)", r"$_{\1}$", vacancy)
 
 
-def _axes(ax: Axes | None) -> Axes:
+def axes_or_new(ax: Axes | None) -> Axes:
+    """Return the axes, or those of a new figure."""
     return ax if ax is not None else Figure(layout="constrained").subplots()
 
 
@@ -56,7 +57,7 @@ def plot_dos(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     frame
         Columns series, energy (eV), dos (states/eV/cell).
     """
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     spare = iter((SKY, YELLOW, BLACK))
     for name, part in frame.groupby("series", sort=False):
         if name == "total":
@@ -89,7 +90,7 @@ def plot_binding(
     printed
         Published values, drawn hollow in a row of their own: their site is not stated.
     """
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     chosen = frame[frame["reference"] == reference]
     rows = [*dict.fromkeys(chosen["label"]), *(["published"] if printed else [])]
     colours = styles(chosen["model"])
@@ -126,7 +127,7 @@ def plot_profile(
     colours
         Colour and marker of each model, where several hops must agree.
     """
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     colours = colours or styles(frame["model"])
     handles = []
     for model, part in frame.groupby("model", sort=False):
@@ -162,7 +163,7 @@ def plot_reactions(
     printed
         Published values by route, drawn as hollow diamonds.
     """
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     routes = list(dict.fromkeys(frame["label"]))
     colours = styles(frame["model"])
     height = 0.8 / max(len(colours), 1)

@@ -1,0 +1,190 @@
+"""The numbers behind the figures of charges, as tidy tables made from the store alone."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .planar import heights_above
+from .records import DensityDifference, Floats, Property
+
+_MARGIN = 2.0  # Angstrom shown below the lowest and above the highest atom
+_PIXEL = 0.05  # Angstrom, of a slice
+_NEAR = 0.8  # Angstrom: atoms this near a slice are drawn on it
+_LEVEL_SHARE = 98.0  # percentile of |Delta rho| around the atoms that an isosurface is drawn at
+
+
+def window(difference: DensityDifference) -> tuple[float, float]:
+    """Return the range of z that holds the atoms and a margin, in Angstrom."""
+    heights = heights_above(difference.structure, float(difference.z[0]))
+    return float(heights.min() - _MARGIN), float(heights.max() + _MARGIN)
+
+
+def difference_frame(differences: Mapping[str, DensityDifference]) -> pd.DataFrame:
+    """Return planar sums of each model's density difference.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns model, z (Angstrom), delta (e/Angstrom), integrated (e).
+    """
+    parts = [
+        pd.DataFrame({"model": model, "z": d.z, "delta": d.delta, "integrated": d.integrated})
+        for model, d in differences.items()
+    ]
+    empty = pd.DataFrame(columns=["model", "z", "delta", "integrated"])
+    return pd.concat(parts, ignore_index=True) if parts else empty
+
+
+def charge_frame(properties: Iterable[Property]) -> pd.DataFrame:
+    """Return net charges along hops or reactions.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns model, hop, image, path (Angstrom), scheme, net (e, positive = electrons lost),
+        quantity and status, along each path in order.
+    """
+    rows = [
+        {
+            "model": item.model,
+            "hop": item.detail["hop"],
+            "image": item.detail["image"],
+            "path": item.detail["path"],
+            "scheme": item.reference,
+            "net": item.value,
+            "quantity": item.quantity,
+            "status": item.status,
+        }
+        for item in properties
+        if item.value is not None and "hop" in item.detail
+    ]
+    names = ["model", "hop", "image", "path", "scheme", "net", "quantity", "status"]
+    frame = pd.DataFrame(rows, columns=names)
+    return frame.sort_values(["hop", "model", "scheme", "image"], kind="stable", ignore_index=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slice:
+    """A density difference in a plane along the first lattice vector and the normal."""
+
+    along: Floats  # (n,) Angstrom along the first lattice vector
+    z: Floats  # (m,) Angstrom along the normal
+    values: Floats  # (m, n), e/Angstrom^3
+    atoms: pd.DataFrame  # symbol, along, z of the atoms near the plane
+
+    def frame(self) -> pd.DataFrame:
+        """Return the sampled points: columns along, z, delta."""
+        along, z = np.meshgrid(self.along, self.z)
+        columns = {"along": along.ravel(), "z": z.ravel(), "delta": self.values.ravel()}
+        return pd.DataFrame(columns)
+
+
+def slice_through(difference: DensityDifference) -> Slice:
+    """Return the plane along a and the normal through the largest |Delta rho|."""
+    from scipy.ndimage import map_coordinates  # slow to import
+
+    lattice = np.asarray(difference.structure.lattice.matrix)
+    low, high = window(difference)
+    along = np.arange(0.0, np.linalg.norm(lattice[0]), _PIXEL)
+    z = np.arange(low, high, _PIXEL)
+    shape = np.array(difference.coarse.shape)
+    top = np.array(np.unravel_index(np.abs(difference.coarse).argmax(), shape)) / shape
+    first = lattice[0] / np.linalg.norm(lattice[0])
+    normal = np.cross(lattice[0], lattice[1])
+    normal /= np.linalg.norm(normal)
+    across = np.cross(normal, first)
+    offset = float(top @ lattice @ across)
+    points = (
+        along[None, :, None] * first + z[:, None, None] * normal + offset * across
+    ) @ np.linalg.inv(lattice)
+    values = map_coordinates(
+        difference.coarse, np.moveaxis(points * shape, -1, 0), order=3, mode="grid-wrap"
+    )
+    return Slice(
+        along=along, z=z, values=values, atoms=_atoms_near(difference, first, across, offset)
+    )
+
+
+def _atoms_near(
+    difference: DensityDifference, first: Floats, across: Floats, offset: float
+) -> pd.DataFrame:
+    """Return the atoms near a slice, images within the slice included."""
+    structure = difference.structure
+    lattice = np.asarray(structure.lattice.matrix)
+    heights = heights_above(structure, float(difference.z[0]))
+    length = float(np.linalg.norm(lattice[0]))
+    rows = []
+    for site, height in zip(structure, heights, strict=True):
+        for image in ((i, j) for i in range(-2, 3) for j in range(-2, 3)):
+            flat = site.coords + np.array(image) @ lattice[:2]
+            place = float(flat @ first)
+            if abs(float(flat @ across) - offset) < _NEAR and 0 <= place < length:
+                rows.append({"symbol": site.specie.symbol, "along": place, "z": float(height)})
+    return pd.DataFrame(rows, columns=["symbol", "along", "z"]).drop_duplicates()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surface:
+    """An isosurface of a density difference."""
+
+    level: float  # e/Angstrom^3, negative where electrons have gone
+    vertices: Floats  # (n, 3), Angstrom
+    faces: NDArray[np.int32]  # (m, 3)
+    area: float  # Angstrom^2
+    volume: float  # Angstrom^3 beyond the level
+    electrons: float  # in that volume
+
+
+def isosurfaces(difference: DensityDifference, level: float | None = None) -> list[Surface]:
+    """Return the surfaces at +level and -level, in a cell that begins in the vacuum.
+
+    Parameters
+    ----------
+    difference
+        Its coarse grid is used.
+    level
+        e/Angstrom^3; by default the 98th percentile of |Delta rho| around the atoms.
+    """
+    from skimage.measure import marching_cubes, mesh_surface_area  # slow to import
+
+    structure = difference.structure
+    lattice = np.asarray(structure.lattice.matrix)
+    shape = difference.coarse.shape
+    height = float(structure.volume / np.linalg.norm(np.cross(lattice[0], lattice[1])))
+    start = round(float(difference.z[0]) / height * shape[2])
+    grid = np.roll(difference.coarse, -start, axis=2)
+    grid = np.pad(grid, ((0, 1), (0, 1), (0, 0)), mode="wrap")
+    inside = _around_atoms(difference, grid.shape[2], height)
+    if level is None:
+        level = float(np.percentile(np.abs(grid[:, :, inside]), _LEVEL_SHARE))
+    cell = structure.volume / difference.coarse.size
+    surfaces = []
+    for signed in (level, -level):
+        beyond = difference.coarse * np.sign(signed) > level
+        if not beyond.any():
+            continue
+        corners, faces, _, _ = marching_cubes(grid, signed)  # type: ignore[no-untyped-call]
+        fractions = (corners + np.array([0, 0, start])) / np.array(shape)
+        vertices = fractions @ lattice
+        surfaces.append(
+            Surface(
+                level=signed,
+                vertices=vertices,
+                faces=faces,
+                area=float(mesh_surface_area(vertices, faces)),  # type: ignore[no-untyped-call]
+                volume=float(beyond.sum() * cell),
+                electrons=float(difference.coarse[beyond].sum() * cell),
+            )
+        )
+    return surfaces
+
+
+def _around_atoms(difference: DensityDifference, n: int, height: float) -> NDArray[np.bool_]:
+    """Return which planes of the rolled grid lie within the window."""
+    z = float(difference.z[0]) + np.arange(n) * height / n
+    low, high = window(difference)
+    inside: NDArray[np.bool_] = (z >= low) & (z <= high)
+    return inside

@@ -1,0 +1,179 @@
+"""Figures of charges: numbers in, axes out. Nothing is saved and no style is set."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from .charge_figure_data import Slice, Surface
+from .planar import heights_above
+from .plots import BLACK, BLUE, GREY, VERMILION, axes_or_new, pretty
+from .records import DensityDifference
+
+# Elements as in most viewers, dark enough on white.
+ELEMENTS = {
+    "Mo": "#3B8686",
+    "S": "#C9A800",
+    "Se": "#E07B00",
+    "C": "#4D4D4D",
+    "N": "#3050F8",
+    "K": "#8F40D4",
+}
+_RADII = {"Mo": 1.3, "S": 1.0, "Se": 1.15, "C": 0.7, "N": 0.7, "K": 1.6}  # Angstrom, to look at
+_LINES = ("-", "--", ":", "-.")
+
+
+def plot_difference_profile(
+    frame: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    planes: Sequence[float] = (),
+    atoms: Mapping[str, Sequence[float]] | None = None,
+) -> Axes:
+    """Draw the planar sum of a density difference, and its running integral on a second axis.
+
+    Parameters
+    ----------
+    frame
+        Columns z (Angstrom), delta (e/Angstrom), integrated (e) of one model.
+    planes
+        z of the planes between fragments.
+    atoms
+        z of the atoms of each element, drawn as ticks along the bottom.
+    """
+    ax = axes_or_new(ax)
+    z, delta = frame["z"].to_numpy(), frame["delta"].to_numpy()
+    ax.fill_between(z, delta, where=delta > 0, color=VERMILION, alpha=0.5, lw=0)
+    ax.fill_between(z, delta, where=delta < 0, color=BLUE, alpha=0.5, lw=0)
+    ax.plot(z, delta, color=BLACK, lw=0.6, label=r"$\Delta\rho(z)$")
+    ax.axhline(0.0, color=GREY, lw=0.5)
+    for plane in planes:
+        ax.axvline(plane, color=BLACK, lw=0.6, ls="--")
+    for symbol, heights in (atoms or {}).items():
+        ax.plot(
+            heights, np.zeros(len(heights)), "|", color=ELEMENTS.get(symbol, GREY), ms=7, mew=1.2,
+            transform=ax.get_xaxis_transform(), clip_on=False, label=symbol,
+        )  # fmt: skip
+    ax.set(xlabel="z (Å)", ylabel="$\\Delta\\rho$\n(e Å$^{-1}$)")
+    second = ax.twinx()
+    second.plot(z, frame["integrated"], color=GREY, lw=1.0, ls="-.", label="integral")
+    limit = 1.15 * float(np.abs(frame["integrated"]).max() or 1.0)
+    second.set(ylim=(-limit, limit), ylabel="integral (e)")
+    second.spines["right"].set_visible(True)
+    bound = 1.15 * float(np.abs(delta).max() or 1.0)
+    ax.set_ylim(-bound, bound)
+    return ax
+
+
+def plot_slice(data: Slice, ax: Axes | None = None, *, limit: float | None = None) -> Any:
+    """Draw a slice of a density difference in true proportions; returns the image.
+
+    Parameters
+    ----------
+    data
+        See `charge_figure_data.slice_through`.
+    limit
+        Ends of the colour scale, e/Angstrom^3; by default the 99.5th percentile of its size.
+    """
+    ax = axes_or_new(ax)
+    limit = limit or float(np.percentile(np.abs(data.values), 99.5)) or 1.0
+    extent = (data.along[0], data.along[-1], data.z[0], data.z[-1])
+    image = ax.imshow(
+        data.values, origin="lower", extent=extent, cmap="RdBu_r", vmin=-limit, vmax=limit,
+        aspect="equal", interpolation="bilinear",
+    )  # fmt: skip
+    for symbol, part in data.atoms.groupby("symbol", sort=False):
+        ax.plot(part["along"], part["z"], "o", mfc="none", mec=BLACK, ms=4, mew=0.5)
+        for _, atom in part.iterrows():
+            ax.annotate(
+                str(symbol), (atom["along"], atom["z"]), xytext=(2.5, 2.5),
+                textcoords="offset points", fontsize=5,
+            )  # fmt: skip
+    ax.set(xlabel="along $a$ (Å)", ylabel="z (Å)")
+    return image
+
+
+def plot_isosurfaces(surfaces: Sequence[Surface], difference: DensityDifference, ax: Any) -> Any:
+    """Draw isosurfaces and atoms on three-dimensional axes, seen along the layers.
+
+    Parameters
+    ----------
+    surfaces
+        See `charge_figure_data.isosurfaces`: red where electrons gather, blue where they leave.
+    difference
+        For its atoms and cell.
+    ax
+        Axes with the projection "3d".
+    """
+    from mpl_toolkits.mplot3d.art3d import Poly3DCollection  # type: ignore[import-untyped]  # slow
+
+    structure = difference.structure
+    heights = heights_above(structure, float(difference.z[0]))
+    lattice = np.asarray(structure.lattice.matrix)
+    for surface in surfaces:
+        colour = VERMILION if surface.level > 0 else BLUE
+        mesh = Poly3DCollection(
+            surface.vertices[surface.faces], facecolors=colour, alpha=0.55, shade=True, lw=0
+        )
+        mesh.set_rasterized(True)
+        ax.add_collection3d(mesh)
+    _draw_atoms(structure, heights, ax)
+    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]) @ lattice[:2]
+    low = float(heights.min()) - 1.2
+    ax.plot(corners[:, 0], corners[:, 1], low, color=GREY, lw=0.5)
+    spread = [corners[:, 0], corners[:, 1], np.array([low, float(heights.max()) + 1.2])]
+    ax.set(xlim=_ends(spread[0]), ylim=_ends(spread[1]), zlim=_ends(spread[2]))
+    ax.set_box_aspect([float(np.ptp(values)) for values in spread], zoom=1.35)
+    ax.view_init(elev=8, azim=-75)
+    ax.set_proj_type("ortho")
+    ax.set_axis_off()
+    return ax
+
+
+def _draw_atoms(structure: Any, heights: Any, ax: Any) -> None:
+    """Draw atoms as spheres, those of a face of the cell once, in one cell."""
+    lattice = np.asarray(structure.lattice.matrix)
+    flat = (structure.frac_coords[:, :2] % 1.0) @ lattice[:2]
+    symbols = [site.specie.symbol for site in structure]
+    for symbol in dict.fromkeys(symbols):
+        chosen = [i for i, name in enumerate(symbols) if name == symbol]
+        ax.scatter(
+            flat[chosen, 0], flat[chosen, 1], heights[chosen],
+            s=22 * _RADII.get(symbol, 1.0) ** 2, color=ELEMENTS.get(symbol, GREY),
+            edgecolors=BLACK, linewidths=0.3, label=symbol, depthshade=False,
+        )  # fmt: skip
+
+
+def _ends(values: Any) -> tuple[float, float]:
+    return float(values.min()), float(values.max())
+
+
+def plot_charges(
+    frame: pd.DataFrame, ax: Axes | None = None, *, colours: Mapping[str, tuple[str, str]]
+) -> Axes:
+    """Draw the net charge of the ion along one hop, a colour per model, a line per scheme.
+
+    Parameters
+    ----------
+    frame
+        Columns model, scheme, path (Angstrom), net (e), quantity, status.
+    colours
+        Colour and marker of each model.
+    """
+    ax = axes_or_new(ax)
+    schemes = list(dict.fromkeys(frame["scheme"]))
+    for (model, scheme), part in frame.groupby(["model", "scheme"], sort=False):
+        colour, marker = colours[str(model)]
+        number = schemes.index(str(scheme))
+        ax.plot(
+            part["path"], part["net"], marker, ls=_LINES[number % len(_LINES)], color=colour,
+            mfc=colour if number == 0 else "white", ms=3.5, lw=0.9,
+            label=f"{pretty(str(model))}, {scheme}",
+        )  # fmt: skip
+    quantity = str(frame["quantity"].iloc[0]) if len(frame) else "net charge"
+    ax.margins(y=0.15)
+    ax.locator_params(axis="y", nbins=4, min_n_ticks=3)
+    ax.set(xlabel="path (Å)", ylabel=f"{quantity.replace('net charge of', 'charge of')} (e)")
+    return ax

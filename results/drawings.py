@@ -1,0 +1,67 @@
+"""What every figure is made of: where its numbers come from, its panels, its legend."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .plots import pretty
+from .records import Property
+from .store import ResultStore
+
+WIDTH = 3.5  # inches: one column of a journal
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a figure may draw on."""
+
+    store: ResultStore
+    properties: list[Property]
+    study: str
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure, the numbers in it, and what its caption has to add."""
+
+    figure: Figure
+    frame: pd.DataFrame
+    remarks: tuple[str, ...] = ()
+
+
+def panels(n_rows: int, height: float) -> tuple[Figure, list[Axes]]:
+    """Return a figure one column wide, and its panels from the top."""
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    axes = list(figure.subplots(n_rows, 1, squeeze=False)[:, 0])
+    return figure, axes
+
+
+def set_title(ax: Axes, name: str) -> None:
+    """Name a panel at its upper left."""
+    ax.set_title(pretty(name), loc="left", fontsize=7, fontweight="bold", pad=3)
+
+
+def add_legend(figure: Figure, axes: list[Axes], *, columns: int = 6) -> None:
+    """Put one legend for all axes above them, what was published last."""
+    entries = {
+        label: handle
+        for ax in axes
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
+    }
+    names = sorted(entries, key=lambda name: name == "published")
+    figure.align_ylabels(axes)
+    figure.legend(
+        [entries[name] for name in names],
+        names,
+        loc="outside upper center",
+        ncols=columns,
+        handlelength=1.2,
+        columnspacing=1.0,
+    )
+
+
+def poor_remark(frame: pd.DataFrame, how: str) -> tuple[str, ...]:
+    """Return the remark that explains how unconverged values are drawn, if there are any."""
+    return () if (frame["status"] == "ok").all() else (f"{how}: not converged",)
