@@ -20,10 +20,15 @@ class Block:
     """A box of grid points and the basis functions there."""
 
     place: tuple[slice, slice, slice]
-    shape: tuple[int, int, int]
     columns: NDArray[np.int64]  # basis functions that reach the block
     values: FloatArray  # (n_points, n_columns), Bohr^-3/2
     gradients: FloatArray | None  # (3, n_points, n_columns), Bohr^-5/2
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Return the number of points along each axis."""
+        n1, n2, n3 = (axis.stop - axis.start for axis in self.place)
+        return n1, n2, n3
 
 
 class OrbitalGrid:
@@ -68,53 +73,68 @@ class OrbitalGrid:
 
     def _translations(self) -> FloatArray:
         """Return the lattice translations from which a function may reach the cell, Bohr."""
-        heights = 1 / np.linalg.norm(np.linalg.inv(self._lattice), axis=0)
-        # Centres may lie up to one cell outside; the cell itself is one more.
-        n = np.ceil(self._reach.max() / heights).astype(int) + 1
-        steps = product(*(range(-m, m + 1) for m in n))
+        inverse = np.linalg.inv(self._lattice)
+        heights = 1 / np.linalg.norm(inverse, axis=0)
+        fractions = self._centres @ inverse
+        margin = self._reach.max() / heights
+        low = np.floor(-fractions.max(axis=0) - margin).astype(int)
+        high = np.ceil(1 - fractions.min(axis=0) + margin).astype(int)
+        steps = product(*(range(a, b + 1) for a, b in zip(low, high, strict=True)))
         return np.array(list(steps), dtype=float) @ self._lattice
 
     def blocks(self, *, with_gradients: bool = False) -> Iterator[Block]:
         """Yield each block of the grid; of an isolated molecule once per image that reaches it."""
         starts = product(*(range(0, n, _BLOCK) for n in self._shape))
         for start in starts:
-            ends = tuple(min(s + _BLOCK, n) for s, n in zip(start, self._shape, strict=True))
-            groups = [self._images] if self._is_periodic else self._images[:, None]
-            for images in groups:
-                block = self._block(start, ends, images, with_gradients)
-                if block is not None:
-                    yield block
+            place = tuple(
+                slice(s, min(s + _BLOCK, n)) for s, n in zip(start, self._shape, strict=True)
+            )
+            points = self._points(place)
+            shell, image = self._near(points)
+            # Functions of one periodic wavefunction add up before they are squared.
+            groups = [image >= 0] if self._is_periodic else [image == i for i in np.unique(image)]
+            for chosen in groups:
+                if chosen.any():
+                    near = (shell[chosen], image[chosen])
+                    yield self._block(place, points, near, with_gradients)
+
+    def _points(self, place: tuple[slice, ...]) -> FloatArray:
+        """Return the points of a block, (n_points, 3), Bohr."""
+        axes = [np.arange(s.start, s.stop) / n for s, n in zip(place, self._shape, strict=True)]
+        fractions = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+        points: FloatArray = fractions @ self._lattice
+        return points
+
+    def _near(self, points: FloatArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return shell and image of each centre whose functions reach the block."""
+        middle = points.mean(axis=0)
+        radius = float(np.linalg.norm(points - middle, axis=1).max())
+        away = self._centres[:, None] + self._images[None] - middle  # (n_shells, n_images, 3)
+        reach = (self._reach[:, None] + radius) ** 2
+        shell, image = np.nonzero(np.einsum("six,six->si", away, away) < reach)
+        return shell, image
 
     def _block(
         self,
-        start: tuple[int, ...],
-        ends: tuple[int, ...],
-        images: FloatArray,
+        place: tuple[slice, ...],
+        points: FloatArray,
+        near: tuple[NDArray[np.int64], NDArray[np.int64]],
         with_gradients: bool,
-    ) -> Block | None:
-        """Return the functions in one block, or None where there are none."""
-        axes = [np.arange(a, b) / n for a, b, n in zip(start, ends, self._shape, strict=True)]
-        shape = (len(axes[0]), len(axes[1]), len(axes[2]))
-        fractions = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
-        points = fractions @ self._lattice
-        middle = points.mean(axis=0)
-        radius = float(np.linalg.norm(points - middle, axis=1).max())
-        away = self._centres[:, None] + images[None] - middle  # (n_shells, n_images, 3)
-        shell, image = np.nonzero((away**2).sum(axis=2) < (self._reach[:, None] + radius) ** 2)
-        if not len(shell):
-            return None
-        near = np.unique(shell)
-        sizes = 2 * self._ell[near] + 1
+    ) -> Block:
+        """Return the functions of some centres in one block."""
+        shell, image = near
+        present = np.unique(shell)
+        sizes = 2 * self._ell[present] + 1
         columns = np.concatenate(
-            [np.arange(f, f + n) for f, n in zip(self._first[near], sizes, strict=True)]
+            [np.arange(f, f + n) for f, n in zip(self._first[present], sizes, strict=True)]
         )
         first = np.zeros(len(self._ell), dtype=np.int64)
-        first[near] = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+        first[present] = np.concatenate([[0], np.cumsum(sizes)[:-1]])
         values = np.zeros((len(points), len(columns)))
         gradients = np.zeros((3 if with_gradients else 0, len(points), len(columns)))
         _fill(
             points,
-            self._centres[shell] + images[image],
+            self._centres[shell] + self._images[image],
             first[shell],
             self._ell[shell],
             self._radial[shell],
@@ -123,10 +143,9 @@ class OrbitalGrid:
             gradients,
         )
         return Block(
-            place=(slice(start[0], ends[0]), slice(start[1], ends[1]), slice(start[2], ends[2])),
-            shape=shape,
-            columns=columns,
+            place=(place[0], place[1], place[2]),
             values=values,
+            columns=columns,
             gradients=gradients if with_gradients else None,
         )
 
