@@ -48,7 +48,7 @@ def run_study(project: Project, plan: Plan, n_workers: int, *, dry_run: bool) ->
     submission = submit_plan(project, plan)
     console.print(submission_words(submission), highlight=False)
     query = plan_query(plan)
-    if submission.n_stored < submission.n_calculations:
+    if submission.n_stored < submission.n_steps:
         with Progress(project.launchpad, console, query=query, plan=plan) as progress:
             Pool(project.launchpad, project.settings, n_workers, query).run(progress.tick)
     refresh_properties(project, plan)
@@ -56,13 +56,13 @@ def run_study(project: Project, plan: Plan, n_workers: int, *, dry_run: bool) ->
     n_missing = len(plan.steps) - len(project.stored_keys(plan))
     if n_missing:
         _say_failures(project, query)
-        print(f"{n_missing} calculations of {plan.study} are missing", file=sys.stderr)
+        print(f"{n_missing} steps of {plan.study} are missing", file=sys.stderr)
     return 1 if n_missing else 0
 
 
 def submission_words(submission: Submission) -> str:
     """Return what a submission did, in one line."""
-    words = [f"{submission.n_calculations} calculations", f"{submission.n_stored} stored already"]
+    words = [f"{submission.n_steps} steps", f"{submission.n_stored} stored already"]
     if submission.n_added:
         words.append(f"{submission.n_added} fireworks added")
     if submission.n_rerun:
@@ -78,10 +78,10 @@ def print_warnings(plan: Plan) -> None:
 
 
 def _what_is_left(project: Project, plan: Plan) -> str:
-    """Return which calculations would be queued."""
+    """Return which steps would be queued."""
     done = project.stored_keys(plan)
     left = [c.label.name for c in plan.steps if c.key not in done]
-    head = f"{len(left)} of {len(plan.steps)} calculations would be queued"
+    head = f"{len(left)} of {len(plan.steps)} steps would be queued"
     return "\n".join([head, *(f"  {name}" for name in left)])
 
 

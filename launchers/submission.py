@@ -17,7 +17,7 @@ _OPEN = ["READY", "RUNNING", "WAITING", "RESERVED", "FIZZLED", "PAUSED"]
 class Submission:
     """What a submission found and did."""
 
-    n_calculations: int  # in the plan
+    n_steps: int  # in the plan: calculations and density differences
     n_stored: int  # already in the result store
     n_added: int  # fireworks new in the LaunchPad, the deriving one included
     n_rerun: int  # failed fireworks that are queued again
@@ -46,15 +46,15 @@ def submit_plan(project: Project, plan: Plan) -> Submission:
     queued = _open_workflow(launchpad, plan)
     if queued:
         rerun = rerun_failed(launchpad, queued)
-        return Submission(n_calculations=n_all, n_stored=len(done), n_added=0, n_rerun=len(rerun))
+        return Submission(n_steps=n_all, n_stored=len(done), n_added=0, n_rerun=len(rerun))
     if len(done) == n_all:
-        return Submission(n_calculations=n_all, n_stored=n_all, n_added=0, n_rerun=0)
+        return Submission(n_steps=n_all, n_stored=n_all, n_added=0, n_rerun=0)
     _archive_older(launchpad, plan)
     settings.runs.mkdir(parents=True, exist_ok=True)
     database = None if "://" in settings.database else settings.database  # URLs may hold secrets
     flow = study_flow(plan, runs=settings.runs, database=database, done=done)
     launchpad.add_wf(flow)
-    return Submission(n_calculations=n_all, n_stored=len(done), n_added=len(flow.fws), n_rerun=0)
+    return Submission(n_steps=n_all, n_stored=len(done), n_added=len(flow.fws), n_rerun=0)
 
 
 def _start_counting(launchpad: LaunchPad) -> None:

@@ -1,9 +1,11 @@
 """Densities written in the format of CHGCAR, which VESTA, pymatgen and Bader programs read."""
 
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
+from pymatgen.core import Site, Structure
 
 from ..structures.errors import RunError
 from ..structures.files import atomic_stream
@@ -52,6 +54,25 @@ def write_density(path: str | Path, head: str, *blocks: Floats) -> Path:
             for text in _lines(values):
                 stream.write(text.encode())
     return path
+
+
+def poscar_head(structure: Structure, comment: str) -> str:
+    """Return a structure as VASP heads its densities: no labels, no selective dynamics.
+
+    Atoms of one element that do not follow each other make blocks of their own.
+    """
+    blocks = [(symbol, len(list(group))) for symbol, group in groupby(structure, _symbol)]
+    lines = [comment.replace("\n", " "), "   1.00000000000000"]
+    lines += ["".join(f" {x:21.16f}" for x in vector) for vector in structure.lattice.matrix]
+    lines.append(" ".join(f"{symbol:>5}" for symbol, _ in blocks))
+    lines.append(" ".join(f"{n:>5}" for _, n in blocks))
+    lines.append("Direct")
+    lines += ["".join(f" {x:19.16f}" for x in site.frac_coords) for site in structure]
+    return "\n".join(lines) + "\n"
+
+
+def _symbol(site: Site) -> str:
+    return str(site.specie.symbol)
 
 
 def _lines(values: Floats) -> Iterator[str]:

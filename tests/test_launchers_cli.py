@@ -69,7 +69,7 @@ def test_a_second_run_starts_nothing_and_says_the_same(finished, heterofire):
     before = {p: p.stat().st_mtime_ns for p in (folder / "runs").rglob("OUTCAR")}
     second = heterofire(folder, "run", "molecules.yaml")
     assert second.returncode == 0, second.stderr
-    assert "4 calculations, 4 stored already" in second.stderr
+    assert "4 steps, 4 stored already" in second.stderr
     assert {p: p.stat().st_mtime_ns for p in (folder / "runs").rglob("OUTCAR")} == before
     assert second.stdout == first.stdout
 
@@ -95,7 +95,7 @@ def test_a_dry_run_changes_nothing(tmp_path, heterofire, molecules):
     (tmp_path / "molecules.yaml").write_text(molecules)
     done = heterofire(tmp_path, "run", "molecules.yaml", "--dry-run")
     assert done.returncode == 0, done.stderr
-    assert "4 of 4 calculations would be queued" in done.stdout
+    assert "4 of 4 steps would be queued" in done.stdout
     assert not (tmp_path / "runs").exists()
 
 
@@ -132,7 +132,7 @@ def test_an_engine_that_dies_is_reported_and_the_exit_code_is_1(tmp_path, hetero
     done = heterofire(tmp_path, "run", "molecules.yaml")
     assert done.returncode == 1, done.stderr
     assert "no licence" in done.stderr
-    assert "4 calculations of molecules are missing" in done.stderr
+    assert "4 steps of molecules are missing" in done.stderr
 
 
 def test_the_command_line_starts_without_the_heavy_libraries(tmp_path):

@@ -33,7 +33,7 @@ def test_the_same_study_runs_through_a_mongodb_server(tmp_path, mongodb, heterof
     assert len(statuses) == 5
     assert all(len(launchpad.get_fw_by_id(s.fw_id).launches) == 1 for s in statuses)
     again = heterofire(tmp_path, "run", "molecules.yaml")
-    assert "4 calculations, 4 stored already" in again.stderr
+    assert "4 steps, 4 stored already" in again.stderr
 
 
 def test_a_mongodb_server_that_is_not_there_is_one_clear_error(tmp_path, heterofire, molecules):

@@ -61,7 +61,7 @@ def test_the_cluster_commands_queue_what_a_worker_then_takes(tmp_path):
     vasp.chmod(0o755)
     (tmp_path / "my_fworker.yaml").write_text(f"name: node\nenv: {{vasp_cmd: {vasp}}}\n")
     done = bash(BLOCKS["cluster"], tmp_path)
-    assert "44 of 44 calculations would be queued" in done.stdout
+    assert "44 of 44 steps would be queued" in done.stdout
     assert "45 fireworks added" in done.stdout
     assert done.returncode == 1
     assert "no VASP here" in done.stderr
@@ -79,7 +79,8 @@ def test_the_first_command_rebuilds_the_paper_in_a_fresh_clone(tmp_path):
     assert first.returncode == 0, first.stdout[-2000:] + first.stderr[-4000:]
     playground = clone / "playground"
     study = playground / "potassium-anode-quick-xtb"
-    for name in ("5a", "5b", "5c", "5d"):
+    differences = ("difference-profile", "difference-slice", "difference-isosurface")
+    for name in ("5a", "5b", "5c", "5d", "charges", *differences):
         for suffix in ("png", "svg", "pdf", "csv"):
             assert (study / f"{name}.{suffix}").stat().st_size > 0
     check_numbers(first.stdout)
@@ -88,7 +89,7 @@ def test_the_first_command_rebuilds_the_paper_in_a_fresh_clone(tmp_path):
     assert results.returncode == 0, results.stderr
     again = bash("../.venv/bin/heterofire run potassium-anode --profile quick", playground)
     assert again.returncode == 0, again.stderr
-    assert "38 calculations, 38 stored already" in again.stderr
+    assert "80 steps, 80 stored already" in again.stderr
     assert again.stdout == first.stdout
 
 
@@ -98,5 +99,14 @@ def check_numbers(printed):
     assert len(found) == 6
     for _model, _site, energy in found:
         assert -9.0 < float(energy) < -2.0  # GFN1 binds K far too strongly: facts in the docs
+    charges = re.findall(r"net charge of K +(\S+) +Bader near-grid +(-?\d+\.\d+)", printed)
+    assert len(charges) == 6
+    assert all(0.5 < float(charge) < 1.0 for _site, charge in charges)
+    gained = re.findall(
+        r"N-graphene +without ion +(Bader near-grid|integrated Delta rho) +(-?\d\.\d+)", printed
+    )
+    assert len(gained) == 4
+    signs = {float(value) > 0 for _scheme, value in gained}
+    assert len(signs) == 1 or "the other sign" in printed
     assert "GFN1-xTB" in printed
     assert "missing" not in printed

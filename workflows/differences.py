@@ -6,10 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pymatgen.io.vasp.inputs import Poscar
-
 from ..results.densities import Density, load_density
-from ..results.density_files import write_density
+from ..results.density_files import poscar_head, write_density
 from ..results.differences import difference_record
 from ..results.run_files import find_file
 from ..results.store import ResultStore
@@ -38,7 +36,7 @@ def store_difference(subtraction: Subtraction, store: ResultStore, folder: Path)
     run = store.get_run(subtraction.joint)
     record, delta = difference_record(joint, fragments, run, str(folder))
     comment = f"{run.settings.method}: whole - {' - '.join(fragments)}"
-    head = Poscar(joint.structure, comment=comment).get_str()
+    head = poscar_head(joint.structure, comment)
     write_density(folder / DIFFERENCE_FILE, head, delta)
     record = replace(record, elapsed_s=round(time.monotonic() - started, 3))
     store.add_difference(subtraction.key, subtraction.label, record)

@@ -23,21 +23,28 @@ _FILLING = (
 _EFFECTIVE_N = {1: 1.0, 2: 2.0, 3: 3.0, 4: 3.7, 5: 4.0, 6: 4.2}
 _SLATER_ORDER = {True: 0, False: 1, None: 2}  # within one n: sp before d before f
 _TAIL = 1e-9  # e/Bohr^3
+_PROTON = 0.1  # electrons of the Gaussian that marks a proton
+_PROTON_WIDTH = 0.16  # Bohr
 
 
 @dataclass(frozen=True)
 class CoreShell:
-    """Electrons in a density proportional to r^(2 n - 2) exp(-2 zeta r)."""
+    """Electrons in a density proportional to r^(2 n - 2) exp(-2 zeta r), or in a Gaussian."""
 
-    electrons: int
+    electrons: float
     n: float  # effective principal quantum number
     zeta: float  # 1/Bohr
+    width: float = 0.0  # Bohr; positive: a Gaussian of this width instead
 
     @property
-    def factor(self) -> float:
-        """Return the factor that gives the density its electrons, e/Bohr^(2n+1)."""
+    def terms(self) -> tuple[float, float, float, float]:
+        """Return a, p, s and g of the density a r^p exp(-s r - g r^2) in e/Bohr^3."""
+        if self.width:
+            factor = self.electrons / (2 * pi * self.width**2) ** 1.5
+            return factor, 0.0, 0.0, 0.5 / self.width**2
         power = 2 * self.n + 1
-        return float(self.electrons * (2 * self.zeta) ** power / (4 * pi * gamma(power)))
+        factor = self.electrons * (2 * self.zeta) ** power / (4 * pi * gamma(power))
+        return float(factor), 2 * self.n - 2, 2 * self.zeta, 0.0
 
 
 def core_shells(number: int, n_core: int) -> tuple[CoreShell, ...]:
@@ -73,15 +80,27 @@ def core_shells(number: int, n_core: int) -> tuple[CoreShell, ...]:
 
 
 def resolved(shells: tuple[CoreShell, ...], spacing: float) -> tuple[CoreShell, ...]:
-    """Return shells no narrower than the grid can show, for a spacing in Bohr.
+    """Return shells no narrower than a grid shows, for a spacing in Bohr.
 
-    A narrower shell becomes exp(-2 r / spacing): a maximum at the nucleus that does not depend on
-    where the nucleus stands between the points.
+    A narrower shell becomes a Gaussian of 0.7 spacings: a maximum at the nucleus wherever that
+    stands between the points, electrons that the grid counts right, and no tail.
     """
     return tuple(
-        shell if shell.zeta <= 1 / spacing else CoreShell(shell.electrons, 1.0, 1 / spacing)
+        shell
+        if shell.zeta <= 1 / spacing
+        else CoreShell(shell.electrons, shell.n, shell.zeta, width=0.7 * spacing)
         for shell in shells
     )
+
+
+def proton(spacing: float) -> tuple[CoreShell, ...]:
+    """Return what marks a proton, which has no core: a Gaussian of 0.1 e and 0.16 Bohr.
+
+    The 2s of H in GFN1-xTB, orthogonal to the 1s, leaves a hole at the proton: without a mark H in
+    water has no maximum at all. With it the surface between O and H is 0.4 Bohr from H, about
+    where all-electron densities have it.
+    """
+    return (CoreShell(_PROTON, 1.0, 1.0, width=max(_PROTON_WIDTH, 0.7 * spacing)),)
 
 
 def core_density(
@@ -107,7 +126,7 @@ def core_density(
     for shells, centre in zip(atoms, centres, strict=True):
         if not shells:
             continue
-        table = np.array([[s.factor, 2 * s.n - 2, 2 * s.zeta] for s in shells])
+        table = np.array([shell.terms for shell in shells])
         reach = _reach(table)
         half = np.ceil(reach / heights * shape).astype(np.int64) + 1
         middle = np.round(centre @ inverse * shape).astype(np.int64)
@@ -118,7 +137,7 @@ def core_density(
 def _reach(table: FloatArray) -> float:
     """Return where a core density has fallen below the tail, in Bohr."""
     r = np.linspace(1e-3, 30.0, 6000)
-    values = sum(factor * r**power * np.exp(-slope * r) for factor, power, slope in table)
+    values = sum(a * r**p * np.exp(-s * r - g * r * r) for a, p, s, g in table)
     return float(r[np.flatnonzero(values > _TAIL)[-1]])
 
 
@@ -138,5 +157,5 @@ def _add(density, steps, centre, middle, half, table, reach):  # type: ignore[no
                 total = 0.0
                 for t in range(len(table)):
                     power = r ** table[t, 1] if table[t, 1] > 0.0 else 1.0
-                    total += table[t, 0] * power * np.exp(-table[t, 2] * r)
+                    total += table[t, 0] * power * np.exp(-(table[t, 2] + table[t, 3] * r) * r)
                 density[i % n1, j % n2, k % n3] += total

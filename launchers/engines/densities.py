@@ -12,7 +12,7 @@ from ase.data import atomic_numbers
 
 from ...results.density_files import write_density
 from ...structures.errors import EngineError
-from .cores import core_density, core_shells, resolved
+from .cores import core_density, core_shells, proton, resolved
 from .grids import Grid, coarse_grid, fine_grid, largest_step
 from .orbitals import parameters
 from .potentials import FloatArray
@@ -25,7 +25,7 @@ _COARSEST = 0.25  # Angstrom; beyond, a grid shows neither the core nor the shap
 _MISCOUNT = 5e-3  # electrons per atom that a grid may be off before it is refused
 CORE_NOTE = (
     "model core: Slater's rules for all electrons the method does not treat, no narrower than the "
-    "grid shows; it only places the maxima and surfaces of Bader volumes"
+    "grid shows, 0.1 e at a proton; it only places the maxima and surfaces of Bader volumes"
 )
 
 
@@ -134,7 +134,8 @@ def _core(wavefunction: Wavefunction, method: str, grid: Grid) -> FloatArray:
     for symbol in dict.fromkeys(wavefunction.symbols):
         number = atomic_numbers[symbol]
         n_valence = round(sum(parameters(method)[symbol]["refocc"]))
-        by_symbol[symbol] = resolved(core_shells(number, number - n_valence), spacing)
+        shells = resolved(core_shells(number, number - n_valence), spacing)
+        by_symbol[symbol] = shells or proton(spacing)
     atoms = [by_symbol[symbol] for symbol in wavefunction.symbols]
     volume = float(abs(np.linalg.det(wavefunction.lattice)))
     density = core_density(atoms, wavefunction.centres, wavefunction.lattice, grid)
