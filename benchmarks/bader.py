@@ -107,7 +107,7 @@ def write_densities(folder: Path) -> str:
     corpus = Path(os.environ.get("HETEROFIRE_VASP_CORPUS", "")) / "bader/si_static"
     if not corpus.is_dir():
         return write_gaussians(folder)
-    from scipy.signal import resample
+    from scipy.ndimage import zoom
 
     from heterofire.results.densities import load_density
 
@@ -115,10 +115,9 @@ def write_densities(folder: Path) -> str:
         density = load_density(corpus / f"{name}.gz")
         structure = density.structure * (3, 2, 1)
         values = np.tile(density.values, (3, 2, 1)) * 6  # density times the larger volume
-        for axis, n in enumerate(GRID):
-            values = resample(values, n, axis=axis)
-        # Interpolation rings where the core is a spike; a density is not negative.
-        values = np.maximum(values, 1e-9)
+        # Linear: splines and waves ring around the spike of a core, and each ripple is a maximum.
+        factors = [n / m for n, m in zip(GRID, values.shape, strict=True)]
+        values = zoom(values, factors, order=1, mode="grid-wrap", grid_mode=True)
         write_density(folder / name, poscar_head(structure, "benchmark"), values)
     return f"Si12 interpolated from {corpus.name} to {'x'.join(map(str, GRID))}"
 

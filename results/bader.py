@@ -147,7 +147,13 @@ def _volumes(
             sums=np.pad(sums, ((0, 0), (0, extra))),
             vacuum=np.pad(vacuum, (0, extra)),
         )
-    labels, maxima = ascend(reference, lattice, near_grid=algorithm == "near-grid", floor=floor)
+    labels, maxima = ascend(
+        reference,
+        lattice,
+        near_grid=algorithm == "near-grid",
+        floor=floor,
+        merge=lambda found: _one_label_per_atom(_owners(found, structure, reference.shape)),
+    )
     flat = labels.reshape(-1)
     columns = [
         np.bincount(flat, weights=integrand.reshape(-1), minlength=len(maxima) + 1) / n,
@@ -198,6 +204,15 @@ def _owners(maxima: Points, structure: Structure, shape: tuple[int, ...]) -> _Ow
             f"{min(0.05, largest / 2):.3f} Angstrom or less: NGXF, NGYF, NGZF = {finer}."
         )
     return _Owners(atom=atom, distance=distance, is_own=is_own)
+
+
+def _one_label_per_atom(owners: _Owners) -> Labels:
+    """Return labels from 1 on: that of its first own attractor for all that are an atom's own."""
+    labels = np.arange(1, len(owners.atom) + 1, dtype=np.int32)
+    own = np.flatnonzero(owners.is_own)
+    atoms, first = np.unique(owners.atom[own], return_index=True)
+    labels[own] = labels[own[first]][np.searchsorted(atoms, owners.atom[own])]
+    return labels
 
 
 def _attractor_notes(volumes: _Volumes, owners: _Owners, structure: Structure) -> tuple[str, ...]:

@@ -4,6 +4,8 @@ Each point of the grid is led uphill to a maximum of the density; the points tha
 maximum are its Bader volume.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
@@ -19,7 +21,12 @@ _MAX_PASSES = 200  # of refinement; a 240^3 grid needs 5 to 10
 
 
 def ascend(
-    density: Floats, lattice: Floats, *, near_grid: bool = True, floor: float = -np.inf
+    density: Floats,
+    lattice: Floats,
+    *,
+    near_grid: bool = True,
+    floor: float = -np.inf,
+    merge: Callable[[Points], Labels] | None = None,
 ) -> tuple[Labels, Points]:
     """Return to which maximum each grid point belongs, and where the maxima are.
 
@@ -37,6 +44,9 @@ def ascend(
         Arnaldsson and Jonsson, Comput. Mater. Sci. 36, 354 (2006)).
     floor
         Points with a lower density belong to no maximum: vacuum, label 0.
+    merge
+        Gets all maxima and returns the label that each shall have, such as one for all around a
+        nucleus, so that only edges that matter are refined.
 
     Returns
     -------
@@ -56,11 +66,14 @@ def ascend(
     metric = np.linalg.inv(steps @ steps.T)
     inverse = _inverse_distances(steps)
     labels = np.where(density < floor, np.int32(_VACUUM), np.int32(0))
-    maxima = _first_pass(density, metric, inverse, labels, near_grid)
+    found = _first_pass(density, metric, inverse, labels, near_grid)
+    maxima = np.array(found, dtype=np.int32).reshape(-1, 3)
+    if merge is not None:
+        _relabel(labels, merge(maxima))
     if near_grid:
         _refine(density, metric, inverse, labels)
     labels[labels == _VACUUM] = 0
-    return labels, np.array(maxima, dtype=np.int32).reshape(-1, 3)
+    return labels, maxima
 
 
 def _inverse_distances(steps: Floats) -> Floats:
@@ -86,7 +99,11 @@ def _refine(density: Floats, metric: Floats, inverse: Floats, labels: Labels) ->
         flat = labels.reshape(-1)
         changed = points[new != flat[points]]
         flat[points] = new
-        points = np.unique(_update_edges(labels, edge, changed))
+        near = np.zeros(labels.shape, dtype=np.bool_)
+        _mark_around(changed, near)
+        points = np.flatnonzero(near)
+        _update_edges(labels, edge, points)
+        points = points[edge.reshape(-1)[points] & (flat[points] != _VACUUM)]
 
 
 @njit(cache=True)
@@ -118,11 +135,12 @@ def _slope(here, before, after):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _along_gradient(density, metric, i, j, k, rest):  # type: ignore[no-untyped-def]
-    """Return the next point along the gradient; ``rest`` keeps what the grid could not take.
+def _along_gradient(density, metric, i, j, k, r1, r2, r3):  # type: ignore[no-untyped-def]
+    """Return the next point along the gradient, and what the grid could not take of the way.
 
     The gradient in grid units becomes a displacement in grid units by the inverse metric of the
-    grid steps: cells need not be orthogonal. Its largest component is one step.
+    grid steps: cells need not be orthogonal. Its largest component is one step; ``r`` is what
+    was left over by the steps before.
     """
     n1, n2, n3 = density.shape
     here = density[i, j, k]
@@ -134,17 +152,13 @@ def _along_gradient(density, metric, i, j, k, rest):  # type: ignore[no-untyped-
     u3 = metric[2, 0] * g1 + metric[2, 1] * g2 + metric[2, 2] * g3
     largest = max(abs(u1), abs(u2), abs(u3))
     if largest == 0.0:
-        return i, j, k
+        return i, j, k, r1, r2, r3
     u1, u2, u3 = u1 / largest, u2 / largest, u3 / largest
-    s1, s2, s3 = round(u1), round(u2), round(u3)
-    rest[0] += u1 - s1
-    rest[1] += u2 - s2
-    rest[2] += u3 - s3
-    t1, t2, t3 = round(rest[0]), round(rest[1]), round(rest[2])
-    rest[0] -= t1
-    rest[1] -= t2
-    rest[2] -= t3
-    return int(i + s1 + t1) % n1, int(j + s2 + t2) % n2, int(k + s3 + t3) % n3
+    s1, s2, s3 = np.rint(u1), np.rint(u2), np.rint(u3)
+    r1, r2, r3 = r1 + u1 - s1, r2 + u2 - s2, r3 + u3 - s3
+    t1, t2, t3 = np.rint(r1), np.rint(r2), np.rint(r3)
+    ii, jj, kk = i + int(s1 + t1), j + int(s2 + t2), k + int(s3 + t3)
+    return ii % n1, jj % n2, kk % n3, r1 - t1, r2 - t2, r3 - t3
 
 
 @njit(cache=True)
@@ -152,14 +166,13 @@ def _first_pass(density, metric, inverse, labels, near_grid):  # type: ignore[no
     """Label every point by the first labelled point or maximum its path meets."""
     n2, n3 = density.shape[1:]
     path = np.empty((1024, 3), np.int32)
-    rest = np.zeros(3)
     maxima = [(0, 0, 0)]
     maxima.pop()
     for start in range(density.size):
         i, j, k = start // (n2 * n3), start // n3 % n2, start % n3
         if labels[i, j, k] != 0:
             continue
-        rest[:] = 0.0
+        r1, r2, r3 = 0.0, 0.0, 0.0
         n = 0
         while True:
             if n == len(path):
@@ -171,10 +184,10 @@ def _first_pass(density, metric, inverse, labels, near_grid):  # type: ignore[no
             labels[i, j, k] = _ON_PATH
             ii, jj, kk = i, j, k
             if near_grid:
-                ii, jj, kk = _along_gradient(density, metric, i, j, k, rest)
+                ii, jj, kk, r1, r2, r3 = _along_gradient(density, metric, i, j, k, r1, r2, r3)
             if labels[ii, jj, kk] == _ON_PATH:
                 ii, jj, kk = _steepest(density, inverse, i, j, k)
-                rest[:] = 0.0
+                r1, r2, r3 = 0.0, 0.0, 0.0
             if ii == i and jj == j and kk == k:
                 maxima.append((i, j, k))
                 found = len(maxima)
@@ -193,13 +206,17 @@ def _is_edge(labels, i, j, k):  # type: ignore[no-untyped-def]
     """Return whether one of the 26 neighbours belongs to another volume."""
     n1, n2, n3 = labels.shape
     mine = labels[i, j, k]
+    after = k + 1 if k + 1 < n3 else 0
     for a in range(-1, 2):
-        ii = (i + a) % n1
+        ii = i + a if i + a < n1 else 0  # -1 is the last point
         for b in range(-1, 2):
-            jj = (j + b) % n2
-            for c in range(-1, 2):
-                if labels[ii, jj, (k + c) % n3] != mine:
-                    return True
+            jj = j + b if j + b < n2 else 0
+            if (
+                labels[ii, jj, k] != mine
+                or labels[ii, jj, k - 1] != mine
+                or labels[ii, jj, after] != mine
+            ):
+                return True
     return False
 
 
@@ -218,13 +235,13 @@ def _ascend_again(density, metric, inverse, labels, edge, points, new):  # type:
     """Lead points uphill until they are inside a volume; labels stay as they are meanwhile."""
     n2, n3 = density.shape[1:]
     for p in prange(len(points)):
-        rest = np.zeros(3)
+        r1, r2, r3 = 0.0, 0.0, 0.0
         i, j, k = points[p] // (n2 * n3), points[p] // n3 % n2, points[p] % n3
         while True:
-            ii, jj, kk = _along_gradient(density, metric, i, j, k, rest)
+            ii, jj, kk, r1, r2, r3 = _along_gradient(density, metric, i, j, k, r1, r2, r3)
             if density[ii, jj, kk] <= density[i, j, k]:  # a path never goes down: it always ends
                 ii, jj, kk = _steepest(density, inverse, i, j, k)
-                rest[:] = 0.0
+                r1, r2, r3 = 0.0, 0.0, 0.0
                 if ii == i and jj == j and kk == k:
                     break
             i, j, k = ii, jj, kk
@@ -234,21 +251,34 @@ def _ascend_again(density, metric, inverse, labels, edge, points, new):  # type:
 
 
 @njit(cache=True)
-def _update_edges(labels, edge, changed):  # type: ignore[no-untyped-def]
-    """Mark edges around changed points anew and return the edge points there, some repeatedly."""
-    n1, n2, n3 = labels.shape
-    found = np.empty(27 * len(changed), np.int64)
-    n = 0
-    for point in changed:
+def _mark_around(points, near):  # type: ignore[no-untyped-def]
+    """Mark points and their 26 neighbours."""
+    n1, n2, n3 = near.shape
+    for point in points:
         i, j, k = point // (n2 * n3), point // n3 % n2, point % n3
         for a in range(-1, 2):
-            ii = (i + a) % n1
+            ii = i + a if i + a < n1 else 0
             for b in range(-1, 2):
-                jj = (j + b) % n2
-                for c in range(-1, 2):
-                    kk = (k + c) % n3
-                    edge[ii, jj, kk] = _is_edge(labels, ii, jj, kk)
-                    if edge[ii, jj, kk] and labels[ii, jj, kk] != _VACUUM:
-                        found[n] = (ii * n2 + jj) * n3 + kk
-                        n += 1
-    return found[:n]
+                jj = j + b if j + b < n2 else 0
+                near[ii, jj, k - 1] = True
+                near[ii, jj, k] = True
+                near[ii, jj, k + 1 if k + 1 < n3 else 0] = True
+
+
+@njit(cache=True, parallel=True)
+def _update_edges(labels, edge, points):  # type: ignore[no-untyped-def]
+    """Mark anew which of some points are at an edge."""
+    n2, n3 = labels.shape[1:]
+    for p in prange(len(points)):
+        i, j, k = points[p] // (n2 * n3), points[p] // n3 % n2, points[p] % n3
+        edge[i, j, k] = _is_edge(labels, i, j, k)
+
+
+@njit(cache=True, parallel=True)
+def _relabel(labels, new):  # type: ignore[no-untyped-def]
+    """Give each point the new label of its maximum; vacuum stays."""
+    for i in prange(labels.shape[0]):
+        for j in range(labels.shape[1]):
+            for k in range(labels.shape[2]):
+                if labels[i, j, k] > 0:
+                    labels[i, j, k] = new[labels[i, j, k] - 1]

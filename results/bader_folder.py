@@ -100,12 +100,7 @@ def load_bader_input(folder: str | Path, *, reference: str | Path | None = None)
     electrons, valences, notes = _electrons(folder)
     chgcar = load_density(_needed(folder, "CHGCAR", "LCHARG"), n_electrons=electrons)
     if reference is None:
-        core = load_density(_needed(folder, "AECCAR0", "LAECHG"))
-        valence = load_density(_needed(folder, "AECCAR2", "LAECHG"))
-        for part in (core, valence):
-            _check_same_run(chgcar, part)
-        _check_is_valence(valence, chgcar)
-        values, name = core.values + valence.values, "AECCAR0+AECCAR2"
+        values, name = _all_electrons(folder, chgcar), "AECCAR0+AECCAR2"
     else:
         given = load_density(_given(folder, Path(reference)))
         _check_same_run(chgcar, given)
@@ -124,6 +119,18 @@ def load_bader_input(folder: str | Path, *, reference: str | Path | None = None)
         valences=valences,
         notes=notes,
     )
+
+
+def _all_electrons(folder: Path, chgcar: Density) -> Floats:
+    """Return AECCAR0 + AECCAR2, holding no more than one of them besides."""
+    core = load_density(_needed(folder, "AECCAR0", "LAECHG"))
+    _check_same_run(chgcar, core)
+    values = core.values
+    valence = load_density(_needed(folder, "AECCAR2", "LAECHG"))
+    _check_same_run(chgcar, valence)
+    _check_is_valence(valence, chgcar)
+    values += valence.values
+    return values
 
 
 def _needed(folder: Path, name: str, tag: str) -> Path:
