@@ -12,7 +12,8 @@ from ..structures.files import atomic_stream
 from .records import Floats
 
 _PER_LINE = 5
-_CHUNK = 200_000  # values formatted at a time
+_CHUNK = 200_000  # values formatted at a time; a multiple of the line
+_TINY = 1e-99
 
 
 def write_density(path: str | Path, head: str, *blocks: Floats) -> Path:
@@ -76,13 +77,15 @@ def _symbol(site: Site) -> str:
 
 
 def _lines(values: Floats) -> Iterator[str]:
-    """Yield the values, first index fastest, five in a line."""
+    """Yield the values, first index fastest, five in a line, each 17 characters wide.
+
+    Some readers count characters: a negative number gives a digit for its sign, as in VASP, and
+    what needs three digits in the exponent is 0.
+    """
     flat = values.ravel(order="F")
     for start in range(0, len(flat), _CHUNK):
         chunk = flat[start : start + _CHUNK]
-        full = len(chunk) // _PER_LINE
-        pattern = (" %.11E" * _PER_LINE + "\n") * full
-        rest = len(chunk) - full * _PER_LINE
-        if rest:
-            pattern += " %.11E" * rest + "\n"
-        yield pattern % tuple(chunk.tolist())
+        chunk = np.where(np.abs(chunk) < _TINY, 0.0, chunk)
+        cells = np.where(chunk < 0, " %.10E", " %.11E").tolist()
+        rows = ("".join(cells[i : i + _PER_LINE]) for i in range(0, len(cells), _PER_LINE))
+        yield ("\n".join(rows) + "\n") % tuple(chunk.tolist())
