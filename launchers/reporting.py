@@ -1,5 +1,6 @@
 """Tables and figures of a study, for the terminal and as files."""
 
+import hashlib
 import sys
 from pathlib import Path
 
@@ -82,7 +83,10 @@ def draw_figures(
 
 
 def finish_study(project: Project, plan: Plan) -> Path:
-    """Print a study's tables, write them as files, and draw its figures; return the folder."""
+    """Print a study's tables, write them as files, and draw its figures; return the folder.
+
+    Figures are drawn anew only when a number, or a program that draws them, has changed.
+    """
     from ..results.compare import compare  # slow: pandas
     from ..results.tables import format_table, table
 
@@ -103,5 +107,30 @@ def finish_study(project: Project, plan: Plan) -> Path:
                 file=sys.stderr,
             )
     print(f"figures and tables in {folder}:", file=sys.stderr)
+    mark, state = folder / ".drawn", _state_of(properties, study)
+    if mark.is_file() and mark.read_text() == state and _all_there(folder, study):
+        for path in _figure_files(folder, study):
+            print(path)
+        return folder
     draw_figures(project, plan.source, plan.profile, [], folder, dry_run=False)
+    write_atomic(mark, state)
     return folder
+
+
+def _state_of(properties: list[Property], study: Study) -> str:
+    """Return a hash of all that a study's figures depend on: numbers, sources and programs."""
+    import matplotlib as mpl  # slow
+
+    from .. import __version__
+
+    words = [__version__, mpl.__version__, *study.figures, *map(repr, properties)]
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()
+
+
+def _figure_files(folder: Path, study: Study) -> list[Path]:
+    kinds = ("png", "svg", "pdf", "csv")
+    return [folder / f"{name}.{kind}" for name in study.figures for kind in kinds]
+
+
+def _all_there(folder: Path, study: Study) -> bool:
+    return all(path.is_file() for path in _figure_files(folder, study))

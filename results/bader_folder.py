@@ -34,6 +34,16 @@ class BaderInput:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Header:
+    """A density file without its values."""
+
+    path: Path
+    structure: Structure
+    grid: tuple[int, int, int]
+    n_electrons: float
+
+
 def bader_folder(
     folder: str | Path,
     *,
@@ -98,13 +108,13 @@ def load_bader_input(folder: str | Path, *, reference: str | Path | None = None)
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder")
     electrons, valences, notes = _electrons(folder)
+    # The reference first: its two parts are never held beside CHGCAR.
+    parts = _reference(folder, reference)
     chgcar = load_density(_needed(folder, "CHGCAR", "LCHARG"), n_electrons=electrons)
+    for part in parts.densities:
+        _check_same_run(chgcar, part)
     if reference is None:
-        values, name = _all_electrons(folder, chgcar), "AECCAR0+AECCAR2"
-    else:
-        given = load_density(_given(folder, Path(reference)))
-        _check_same_run(chgcar, given)
-        values, name = given.values, given.path.name
+        _check_is_valence(parts.densities[-1], chgcar)
     if valences is not None and len(valences) != len(chgcar.structure):
         raise RunError(
             f"{chgcar.path}: has {len(chgcar.structure)} atoms, the run has {len(valences)}. It is "
@@ -113,24 +123,43 @@ def load_bader_input(folder: str | Path, *, reference: str | Path | None = None)
     return BaderInput(
         structure=chgcar.structure,
         integrand=chgcar.values,
-        reference=values,
-        reference_name=name,
+        reference=parts.values,
+        reference_name=parts.name,
         spin=chgcar.spin,
         valences=valences,
         notes=notes,
     )
 
 
-def _all_electrons(folder: Path, chgcar: Density) -> Floats:
-    """Return AECCAR0 + AECCAR2, holding no more than one of them besides."""
+@dataclass(frozen=True, kw_only=True)
+class _Reference:
+    """The density that makes the volumes, and the files it is from, without their values."""
+
+    values: Floats
+    name: str
+    densities: tuple[_Header, ...]
+
+
+def _reference(folder: Path, reference: str | Path | None) -> _Reference:
+    """Return AECCAR0 + AECCAR2, or the density that was named."""
+    if reference is not None:
+        given = load_density(_given(folder, Path(reference)))
+        return _Reference(values=given.values, name=given.path.name, densities=(_header(given),))
     core = load_density(_needed(folder, "AECCAR0", "LAECHG"))
-    _check_same_run(chgcar, core)
-    values = core.values
     valence = load_density(_needed(folder, "AECCAR2", "LAECHG"))
-    _check_same_run(chgcar, valence)
-    _check_is_valence(valence, chgcar)
-    values += valence.values
-    return values
+    headers = (_header(core), _header(valence))
+    if core.grid == valence.grid:  # else refused beside CHGCAR, with the grid that is wrong
+        core.values[...] += valence.values
+    return _Reference(values=core.values, name="AECCAR0+AECCAR2", densities=headers)
+
+
+def _header(density: Density) -> _Header:
+    return _Header(
+        path=density.path,
+        structure=density.structure,
+        grid=density.grid,
+        n_electrons=density.n_electrons,
+    )
 
 
 def _needed(folder: Path, name: str, tag: str) -> Path:
@@ -184,7 +213,7 @@ def _potcar_valences(folder: Path) -> Floats | None:
     return np.repeat(np.array(valences), [int(word) for word in counts])
 
 
-def _check_same_run(chgcar: Density, other: Density) -> None:
+def _check_same_run(chgcar: Density, other: _Header) -> None:
     """Refuse a density on another grid, in another cell, or of other atoms."""
     what = None
     one, two = chgcar.structure, other.structure
@@ -208,7 +237,7 @@ def _check_same_run(chgcar: Density, other: Density) -> None:
         )
 
 
-def _check_is_valence(valence: Density, chgcar: Density) -> None:
+def _check_is_valence(valence: _Header, chgcar: Density) -> None:
     """Refuse an AECCAR2 whose electrons are not about those of CHGCAR."""
     if abs(valence.n_electrons - chgcar.n_electrons) > _LIKE_VALENCE * chgcar.n_electrons:
         raise RunError(

@@ -65,10 +65,10 @@ def load_density(path: str | Path, *, n_electrons: float | None = None) -> Densi
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             chgcar = Chgcar.from_file(str(path))
-        values = np.asarray(chgcar.data["total"], dtype=np.float64)
-        spin = (
-            np.asarray(chgcar.data["diff"], dtype=np.float64) if chgcar.is_spin_polarized else None
-        )
+        values = np.ascontiguousarray(chgcar.data["total"], dtype=np.float64)
+        spin = None
+        if chgcar.is_spin_polarized:
+            spin = np.ascontiguousarray(chgcar.data["diff"], dtype=np.float64)
     except (ValueError, LookupError, TypeError, AttributeError, EOFError) as error:
         raise RunError(
             f"{path}: the density is cut or damaged: {error}. Run the calculation again."
