@@ -38,6 +38,22 @@ class _Valence:
     scale: list[float]  # factor of each channel
     miscount: float  # electrons that the grid had too many before it was scaled
 
+    @property
+    def blocks(self) -> tuple[FloatArray, ...]:
+        """Return what CHGCAR holds: the density, and with spin up minus down."""
+        return (self.total,) if self.spin is None else (self.total, self.spin)
+
+    def report(self, lattice: FloatArray) -> dict[str, Any]:
+        """Return what engine.json says of the density; the lattice in Angstrom."""
+        grid = (self.total.shape[0], self.total.shape[1], self.total.shape[2])
+        return {
+            "grid": list(grid),
+            "spacing_angstrom": round(largest_step(lattice, grid), 4),
+            "scale_to_nelect": [round(factor, 9) for factor in self.scale],
+            "miscount_before_scaling_e": round(self.miscount, 6),
+            "density": "of the valence orbitals, Slater functions of the method",
+        }
+
 
 def write_densities(
     wavefunction: Wavefunction, method: str, settings: Settings, folder: Path, head: str
@@ -76,16 +92,9 @@ def write_densities(
     if settings.lcharg or settings.laechg:
         _check_spacing(lattice, fine)
         valence = _valence(wavefunction, fine)
-        blocks = (valence.total,) if valence.spin is None else (valence.total, valence.spin)
-        report |= {
-            "grid": list(fine),
-            "spacing_angstrom": round(largest_step(lattice, fine), 4),
-            "scale_to_nelect": [round(factor, 9) for factor in valence.scale],
-            "miscount_before_scaling_e": round(valence.miscount, 6),
-            "density": "of the valence orbitals, Slater functions of the method",
-        }
+        report |= valence.report(lattice)
         if settings.lcharg:
-            write("CHGCAR", "valence density", *blocks)
+            write("CHGCAR", "valence density", *valence.blocks)
         if settings.laechg:
             core = _core(wavefunction, method, fine)
             write("AECCAR0", CORE_NOTE, core)
