@@ -1,0 +1,334 @@
+"""Coincidence supercells of two two-dimensional lattices: all of them, each once.
+
+Supercells of both are listed, two of nearly the same shape are laid on each other, and what is
+the same interface again, turned by a symmetry of the lattices or repeated in a larger cell, is
+dropped. The idea is Zur and McGill's (J. Appl. Phys. 55, 378 (1984)); shapes are compared by a
+k-d tree instead of pair by pair.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import cKDTree
+
+from .errors import InputError, NoMatchError
+from .strain import Strain, fold_angle, strain_between
+from .sublattices import Floats, Ints, checked_cell, hermite, point_group, sublattices
+
+IntMatrix = NDArray[np.int64]
+
+# Changes between the bases that a nearly symmetric cell has: entries -1, 0, 1, determinant 1.
+_TURNS = np.array(
+    [
+        t
+        for t in product((-1, 0, 1), repeat=4)
+        if t[0] * t[3] - t[1] * t[2] == 1 and t > (0, 0, 0, 0)
+    ]
+).reshape(-1, 2, 2)
+_CLOSEST = 0.3  # strain up to which a match is looked for when there is none within the limit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Match:
+    """Two supercells that fit on each other within the allowed strain."""
+
+    bottom: IntMatrix  # (2, 2) rows: supercell vectors in cells of the bottom lattice
+    top: IntMatrix  # (2, 2) rows: in cells of the top lattice
+    n_bottom: int  # cells of the bottom lattice
+    n_top: int
+    n_atoms: int
+    area: float  # Angstrom^2, of the bottom's supercell
+    twist_deg: float  # between the first vectors of the two cells, folded by their symmetry
+    strain: Strain  # of the top lattice pulled onto the bottom one, all of the mismatch
+    lengths: tuple[float, float]  # relative differences of the two supercell vectors
+    angle_deg: float  # difference of the angle between them
+
+    def shared(self, share: float) -> tuple[Strain, Strain]:
+        """Return the strains of bottom and top when the top takes a share of the mismatch.
+
+        Parameters
+        ----------
+        share
+            1: the top takes all; 0: the bottom does; between, stretches are shared as powers.
+        """
+        if not 0 <= share <= 1:
+            raise InputError(f"share {share} of the mismatch must lie between 0 and 1")
+        return self._powered(share - 1), self._powered(share)
+
+    def _powered(self, power: float) -> Strain:
+        low, high = sorted((1 + s) ** power for s in self.strain.principal)
+        return strain_between(np.eye(2), np.diag([low, high]))
+
+
+def match_lattices(
+    bottom: ArrayLike,
+    top: ArrayLike,
+    *,
+    max_strain: float = 0.03,
+    max_area: float | None = None,
+    max_atoms: int | None = None,
+    atoms: tuple[int, int] = (1, 1),
+    twist_range: tuple[float, float] | None = None,
+) -> list[Match]:
+    """Return every common supercell of two lattices within limits, each once.
+
+    Parameters
+    ----------
+    bottom, top
+        (2, 2) in Angstrom, rows are the lattice vectors in the plane, right-handed.
+    max_strain
+        Largest size of a principal strain of the top when it takes all of the mismatch.
+    max_area
+        Largest area of the bottom's supercell, Angstrom^2.
+    max_atoms
+        Largest number of atoms in both layers together; one of the two limits is needed.
+    atoms
+        Atoms in one cell of the bottom and of the top layer.
+    twist_range
+        Smallest and largest twist in degrees, folded by the symmetry of the lattices.
+
+    Returns
+    -------
+    list of Match
+        By number of atoms, then by strain.
+
+    Raises
+    ------
+    StructureError
+        A cell has no area or is left-handed.
+    InputError
+        A limit is missing or not positive.
+    NoMatchError
+        Nothing fits; the message names what comes closest.
+
+    Examples
+    --------
+    >>> hexagonal = np.array([[1, 0], [-0.5, 3**0.5 / 2]])
+    >>> best = match_lattices(2.46 * hexagonal, 3.16 * hexagonal, max_area=70, atoms=(2, 3),
+    ...                       max_strain=0.022)[0]
+    >>> best.n_bottom, best.n_top, best.n_atoms, round(best.strain.von_mises, 3)
+    (12, 7, 45, 0.014)
+    """
+    cells = checked_cell(bottom, "bottom"), checked_cell(top, "top")
+    limits = _max_indices(cells, atoms, max_area, max_atoms, max_strain)
+    lists = [sublattices(cell, n) for cell, n in zip(cells, limits, strict=True)]
+    found = _fitting(cells, lists, max_strain)
+    matches = _described(cells, found, atoms)
+    kept = [m for m in matches if _within(m, max_strain, max_area, max_atoms, twist_range)]
+    if not kept:
+        raise NoMatchError(_nothing(cells, lists, atoms, max_strain, max_area, max_atoms))
+    return sorted(kept, key=lambda m: (m.n_atoms, abs(m.strain.largest)))
+
+
+def pareto(matches: Sequence[Match]) -> list[Match]:
+    """Return the matches that no other beats in both atoms and largest strain.
+
+    Examples
+    --------
+    >>> square = np.eye(2)
+    >>> found = match_lattices(square, 1.02 * square, max_area=20.5, max_strain=0.05)
+    >>> [match.n_atoms for match in pareto(found)][0]
+    2
+    """
+    best, front = math.inf, []
+    for match in sorted(matches, key=lambda m: (m.n_atoms, abs(m.strain.largest))):
+        if abs(match.strain.largest) < best - 1e-9:
+            best = abs(match.strain.largest)
+            front.append(match)
+    return front
+
+
+def _max_indices(
+    cells: tuple[Floats, Floats],
+    atoms: tuple[int, int],
+    max_area: float | None,
+    max_atoms: int | None,
+    max_strain: float,
+) -> tuple[int, int]:
+    """Return how many cells of each lattice a supercell may have."""
+    if max_area is None and max_atoms is None:
+        raise InputError("give max_area in Angstrom^2, max_atoms, or both")
+    for name, value in (("max_area", max_area), ("max_atoms", max_atoms)):
+        if value is not None and value <= 0:
+            raise InputError(f"{name} = {value} must be positive")
+    if not 0 < max_strain < _CLOSEST:
+        raise InputError(f"max_strain = {max_strain} must lie between 0 and {_CLOSEST}")
+    areas = [float(np.linalg.det(cell)) for cell in cells]
+    largest = math.inf if max_area is None else max_area
+    if max_atoms is not None:
+        # Both layers cover the same area, but for the strain.
+        density = atoms[0] / areas[0] + atoms[1] / areas[1] * (1 - max_strain) ** 2
+        largest = min(largest, max_atoms / density)
+    n_bottom = int(largest / areas[0] + 1e-9)
+    n_top = int(largest / (1 - max_strain) ** 2 / areas[1] + 1e-9)
+    if min(n_bottom, n_top) < 1:
+        raise InputError(
+            f"an area of {largest:.1f} Angstrom^2 holds no cell: they have {areas[0]:.2f} and "
+            f"{areas[1]:.2f} Angstrom^2. Raise max_area or max_atoms."
+        )
+    return n_bottom, n_top
+
+
+def _shapes(bases: Floats) -> Floats:
+    """Return (n, 3) numbers that a strain e changes by about e: log a, log height, tilt."""
+    a = np.linalg.norm(bases[:, 0], axis=1)
+    height = np.linalg.det(bases) / a
+    tilt = np.einsum("ni,ni->n", bases[:, 0], bases[:, 1]) / a / height
+    return np.stack([np.log(a), np.log(height), tilt / 3], axis=1)
+
+
+def _fitting(
+    cells: tuple[Floats, Floats], lists: Sequence[Ints], max_strain: float
+) -> tuple[Ints, Ints]:
+    """Return the supercells of both lattices that fit on each other, each interface once."""
+    bottom = lists[0]
+    top = (_TURNS[None] @ lists[1][:, None]).reshape(-1, 2, 2)
+    top = top[_is_nearly_reduced(top @ cells[1], 6 * max_strain)]
+    tree = cKDTree(_shapes(top @ cells[1]))
+    radius = 1.3 * max_strain + 1e-9
+    near: Any = tree.query_ball_point(_shapes(bottom @ cells[0]), radius, p=np.inf)
+    counts = [len(hits) for hits in near]
+    first = np.repeat(np.arange(len(bottom)), counts)
+    second = np.array([i for hits in near for i in hits], dtype=np.int64)
+    pairs = bottom[first], top[second]
+    stretch, _ = _stretches(pairs[1] @ cells[1], pairs[0] @ cells[0])
+    fits = np.abs(stretch - 1).max(axis=1) <= max_strain + 1e-12
+    pairs = pairs[0][fits], pairs[1][fits]
+    joint = np.concatenate(pairs, axis=2)  # (n, 2, 4)
+    smallest = _minors_gcd(joint) == 1
+    joint = joint[smallest]
+    names = _canonical(joint, point_group(cells[0]), point_group(cells[1]))
+    _, chosen = np.unique(names, axis=0, return_index=True)
+    return joint[chosen][:, :, :2], joint[chosen][:, :, 2:]
+
+
+def _is_nearly_reduced(bases: Floats, slack: float) -> NDArray[np.bool_]:
+    """Return which bases are shortest vectors but for a strain."""
+    dot = bases @ bases.transpose(0, 2, 1)
+    short = dot[:, 0, 0] <= dot[:, 1, 1] * (1 + slack)
+    upright: NDArray[np.bool_] = short & (2 * np.abs(dot[:, 0, 1]) <= dot[:, 0, 0] * (1 + slack))
+    return upright
+
+
+def _stretches(own: Floats, common: Floats) -> tuple[Floats, Floats]:
+    """Return principal stretches (n, 2) and rotation in degrees (n,) of own onto common."""
+    f = np.linalg.solve(own, common)
+    half_sum = np.hypot(f[:, 0, 0] + f[:, 1, 1], f[:, 0, 1] - f[:, 1, 0]) / 2
+    half_difference = np.hypot(f[:, 0, 0] - f[:, 1, 1], f[:, 0, 1] + f[:, 1, 0]) / 2
+    stretches = np.stack([half_sum - half_difference, half_sum + half_difference], axis=1)
+    turn = np.degrees(np.arctan2(f[:, 0, 1] - f[:, 1, 0], f[:, 0, 0] + f[:, 1, 1]))
+    return stretches, turn
+
+
+def _minors_gcd(joint: Ints) -> Ints:
+    """Return the greatest common divisor of all 2 x 2 minors: above 1, a smaller match repeats."""
+    minors = [
+        joint[:, 0, i] * joint[:, 1, j] - joint[:, 0, j] * joint[:, 1, i]
+        for i in range(4)
+        for j in range(i)
+    ]
+    result: Ints = np.gcd.reduce(np.array(minors), axis=0)
+    return result
+
+
+def _canonical(joint: Ints, bottom: tuple[Ints, Ints], top: tuple[Ints, Ints]) -> Ints:
+    """Return (n, 8) the smallest Hermite form of each match under symmetries of both lattices.
+
+    Rotations act on each lattice by itself, mirrors on both at once.
+    """
+    best: Ints | None = None
+    for kind in (0, 1):
+        for one, other in product(bottom[kind], top[kind]):
+            turned = np.concatenate([joint[:, :, :2] @ one, joint[:, :, 2:] @ other], axis=2)
+            form = hermite(turned).reshape(-1, 8)
+            if best is None:
+                best = form
+                continue
+            differ = form != best
+            first = differ.argmax(axis=1)[:, None]
+            smaller = np.take_along_axis(form, first, 1) < np.take_along_axis(best, first, 1)
+            best = np.where(smaller, form, best)
+    if best is None:
+        raise InputError("the lattices have no symmetry at all, not even a turn by 180 degrees")
+    return best
+
+
+def _described(
+    cells: tuple[Floats, Floats], found: tuple[Ints, Ints], atoms: tuple[int, int]
+) -> list[Match]:
+    """Return the matches with their numbers."""
+    period = 360 / math.lcm(*(len(point_group(cell)[0]) for cell in cells))
+    _, turns = _stretches(found[1] @ cells[1], found[0] @ cells[0])
+    matches = []
+    for bottom, top, turn in zip(*found, turns, strict=True):
+        one, other = bottom @ cells[0], top @ cells[1]
+        ratios = np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1) - 1
+        n_bottom, n_top = (round(abs(float(np.linalg.det(m)))) for m in (bottom, top))
+        matches.append(
+            Match(
+                bottom=bottom,
+                top=top,
+                n_bottom=n_bottom,
+                n_top=n_top,
+                n_atoms=n_bottom * atoms[0] + n_top * atoms[1],
+                area=abs(float(np.linalg.det(one))),
+                twist_deg=fold_angle(float(turn), period),
+                strain=strain_between(other, one),
+                lengths=(float(ratios[0]), float(ratios[1])),
+                angle_deg=_angle(one) - _angle(other),
+            )
+        )
+    return matches
+
+
+def _angle(cell: Floats) -> float:
+    """Return the angle between two vectors in degrees."""
+    cosine = cell[0] @ cell[1] / np.linalg.norm(cell, axis=1).prod()
+    return math.degrees(math.acos(float(np.clip(cosine, -1, 1))))
+
+
+def _within(
+    match: Match,
+    max_strain: float,
+    max_area: float | None,
+    max_atoms: int | None,
+    twist_range: tuple[float, float] | None,
+) -> bool:
+    """Return whether a match keeps every limit."""
+    if twist_range is not None and not twist_range[0] <= match.twist_deg <= twist_range[1]:
+        return False
+    if max_area is not None and match.area > max_area * (1 + 1e-9):
+        return False
+    if max_atoms is not None and match.n_atoms > max_atoms:
+        return False
+    return abs(match.strain.largest) <= max_strain + 1e-12
+
+
+def _nothing(
+    cells: tuple[Floats, Floats],
+    lists: Sequence[Ints],
+    atoms: tuple[int, int],
+    max_strain: float,
+    max_area: float | None,
+    max_atoms: int | None,
+) -> str:
+    """Return what to say when nothing fits: the limits, and the closest that there is."""
+    found = _described(cells, _fitting(cells, lists, _CLOSEST), atoms)
+    inside = [m for m in found if _within(m, _CLOSEST, max_area, max_atoms, None)]
+    limits = f"{max_strain:.1%} strain"
+    limits += "" if max_area is None else f", {max_area:g} Angstrom^2"
+    limits += "" if max_atoms is None else f", {max_atoms} atoms"
+    if not inside:
+        return f"no common supercell within {limits}. Raise max_strain, max_area or max_atoms."
+    best = min(inside, key=lambda m: abs(m.strain.largest))
+    return (
+        f"no common supercell within {limits} and the twists asked for; closest is "
+        f"{best.n_bottom} on {best.n_top} cells with {best.n_atoms} atoms, {best.area:.1f} "
+        f"Angstrom^2, {best.twist_deg:.2f} degrees and {abs(best.strain.largest):.2%} strain. "
+        "Raise max_strain, max_area or max_atoms, or widen the twist range."
+    )

@@ -1,0 +1,160 @@
+"""Sublattices of a two-dimensional lattice: every supercell, once, in its shortest vectors."""
+
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import StructureError
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_SAME = 1e-4  # relative; lattices that are symmetric within this count as symmetric
+
+
+def checked_cell(cell: ArrayLike, name: str) -> Floats:
+    """Return a (2, 2) cell, or say why it is none.
+
+    Raises
+    ------
+    StructureError
+        Not 2 x 2, not finite, without area, or left-handed.
+    """
+    found = np.asarray(cell, dtype=float)
+    if found.shape != (2, 2) or not np.isfinite(found).all():
+        raise StructureError(f"{name}: two vectors of two finite numbers are wanted, in Angstrom")
+    lengths = np.linalg.norm(found, axis=1)
+    if np.linalg.det(found) < 1e-6 * lengths.prod() or lengths.min() <= 0:
+        raise StructureError(
+            f"{name}: the vectors {found.round(4).tolist()} span no area, or are left-handed; swap "
+            "them or give another pair"
+        )
+    return found
+
+
+def reduced(cells: Floats, matrices: Ints) -> Ints:
+    """Return supercells in their shortest vectors, right-handed (Gauss's reduction).
+
+    Parameters
+    ----------
+    cells
+        (2, 2), rows, Angstrom.
+    matrices
+        (n, 2, 2) whole numbers with positive determinants; rows are supercell vectors.
+
+    Examples
+    --------
+    >>> reduced(np.eye(2), np.array([[[1, 5], [0, 1]]])).tolist()
+    [[[0, 1], [-1, 0]]]
+    """
+    found = matrices.copy()
+    metric = cells @ cells.T
+    while True:
+        dot = np.einsum("nai,ij,nbj->nab", found, metric, found)
+        swap = dot[:, 0, 0] > dot[:, 1, 1] * (1 + 1e-12)
+        found[swap] = np.stack([found[swap, 1], -found[swap, 0]], axis=1)
+        dot = np.einsum("nai,ij,nbj->nab", found, metric, found)
+        step = np.rint(dot[:, 0, 1] / dot[:, 0, 0] * (1 - 1e-12)).astype(np.int64)
+        if not swap.any() and not step.any():
+            return found
+        found[:, 1] -= step[:, None] * found[:, 0]
+
+
+def hermite(matrices: Ints) -> Ints:
+    """Return the Hermite normal form of (n, 2, m) integer matrices: the rows' lattice, named.
+
+    Examples
+    --------
+    >>> hermite(np.array([[[2, 1], [0, 3]], [[2, 4], [0, 3]]])).tolist()
+    [[[2, 1], [0, 3]], [[2, 1], [0, 3]]]
+    """
+    found = matrices.copy()
+    while (rest := found[:, 1, 0] != 0).any():
+        factor = found[rest, 0, 0] // found[rest, 1, 0]
+        upper = found[rest, 0] - factor[:, None] * found[rest, 1]
+        found[rest] = np.stack([found[rest, 1], upper], axis=1)
+    # The second row now begins at its first column that is not zero everywhere below.
+    for row in (0, 1):
+        first = (found[:, row] != 0).argmax(axis=1)
+        sign = np.sign(np.take_along_axis(found[:, row], first[:, None], axis=1))
+        found[:, row] *= np.where(sign == 0, 1, sign)
+    pivot = (found[:, 1] != 0).argmax(axis=1)[:, None]
+    above = np.take_along_axis(found[:, 0], pivot, axis=1)
+    below = np.take_along_axis(found[:, 1], pivot, axis=1)
+    found[:, 0] -= np.where(below == 0, 0, above // np.where(below == 0, 1, below)) * found[:, 1]
+    return found
+
+
+def point_group(cell: ArrayLike) -> tuple[Ints, Ints]:
+    """Return the proper and the improper operations of a lattice as integer matrices.
+
+    Returns
+    -------
+    tuple
+        (n, 2, 2) each: the rows of ``W @ cell`` are the cell's vectors after the operation.
+
+    Examples
+    --------
+    >>> proper, improper = point_group([[1, 0], [-0.5, 3**0.5 / 2]])
+    >>> len(proper), len(improper)
+    (6, 6)
+    """
+    cell = np.asarray(cell, dtype=float)
+    short = reduced(cell, np.eye(2, dtype=np.int64)[None])[0]
+    metric = short @ cell @ cell.T @ short.T
+    tries = np.array(list(product((-1, 0, 1), repeat=4)), dtype=np.int64).reshape(-1, 2, 2)
+    images = tries @ metric @ tries.transpose(0, 2, 1)
+    same = np.abs(images - metric).max(axis=(1, 2)) < _SAME * metric.max()
+    inverse = np.rint(np.linalg.inv(short)).astype(np.int64)
+    operations = inverse @ tries[same] @ short
+    signs = np.rint(np.linalg.det(operations)).astype(int)
+    return operations[signs == 1], operations[signs == -1]
+
+
+def sublattices(cell: ArrayLike, max_index: int) -> Ints:
+    """Return every supercell up to a size, one of those that a rotation of the lattice makes alike.
+
+    Parameters
+    ----------
+    cell
+        (2, 2), rows, Angstrom.
+    max_index
+        Largest number of cells in a supercell.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n, 2, 2) whole numbers; rows are the shortest vectors of each, right-handed.
+
+    Examples
+    --------
+    >>> hexagonal = np.array([[1, 0], [-0.5, 3**0.5 / 2]])
+    >>> [int(round(np.linalg.det(m))) for m in sublattices(hexagonal, 4)]  # 1, 2, 3, 3, 4, 4, 4
+    [1, 2, 3, 3, 4, 4, 4]
+    """
+    cell = checked_cell(cell, "cell")
+    forms = np.array(_hermite_forms(max_index), dtype=np.int64)
+    proper, _ = point_group(cell)
+    names = np.stack([_name(hermite(forms @ w)) for w in proper])
+    chosen = forms[_name(forms) == names.min(axis=0)]
+    return reduced(cell, chosen)
+
+
+def _hermite_forms(max_index: int) -> Sequence[list[list[int]]]:
+    """Return all upper triangular forms [[a, b], [0, d]] with 0 <= b < d, sorted by a d."""
+    return [
+        [[a, b], [0, n // a]]
+        for n in range(1, max_index + 1)
+        for a in range(1, n + 1)
+        if n % a == 0
+        for b in range(n // a)
+    ]
+
+
+def _name(forms: Ints) -> Ints:
+    """Return one number for each Hermite form of the same determinant."""
+    base = 1 << 20
+    name: Ints = (forms[:, 0, 0] * base + forms[:, 0, 1]) * base + forms[:, 1, 1]
+    return name
