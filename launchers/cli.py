@@ -62,6 +62,29 @@ def build(
     build_and_print(model, size=size, output=None if dry_run else output, as_json=as_json)
 
 
+@app.command(epilog="Example: heterofire match graphite_2H MoS2_2H --max-area 120 -o matches.png")
+def match(
+    bottom: Annotated[str, typer.Argument(help="A crystal's name, or a structure file.")],
+    top: Annotated[str, typer.Argument(help="The crystal that is strained onto it.")],
+    max_strain: Annotated[
+        float, typer.Option(help="Largest principal strain, 0.03 is 3 %.")
+    ] = 0.03,
+    max_area: Annotated[float | None, typer.Option(help="Angstrom^2; default 200.")] = None,
+    max_atoms: Annotated[int | None, typer.Option(help="Atoms of both cells together.")] = None,
+    twist: Annotated[
+        tuple[float, float] | None, typer.Option(help="Smallest and largest twist, degrees.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Drawing: *.png.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the common supercells of two crystals' (001) planes, each once."""
+    from .matches import print_matches
+
+    area = 200.0 if max_area is None and max_atoms is None else max_area
+    limits: Any = {"max_strain": max_strain, "max_area": area, "max_atoms": max_atoms}
+    print_matches(bottom, top, **limits, twist=twist, drawing=output, as_json=as_json)
+
+
 @app.command(epilog="Example: heterofire plan potassium-anode --profile paper")
 def plan(
     study: StudyName,

@@ -31,6 +31,9 @@ _UNREADABLE = (
 _NAMES = {"vasp": "poscar", "xyz": "extxyz"}
 
 
+_FULL = 1e-3  # occupancies of a site add up to 1 within this
+
+
 def format_of(path: str | os.PathLike[str], fmt: str | None = None) -> str:
     """Return the format for a file, by its name unless one is given.
 
@@ -136,4 +139,12 @@ def _parse(text: str, fmt: str) -> Structure:
     from ase.io import read  # slow to import
     from pymatgen.io.ase import AseAtomsAdaptor
 
-    return AseAtomsAdaptor.get_structure(read(io.StringIO(text), format=fmt))
+    atoms = read(io.StringIO(text), format=fmt)
+    # ASE keeps one species of a mixed site and goes on; the shares stand in `info` only.
+    shares = atoms.info.get("occupancy", {}).values()
+    if any(len(site) > 1 or abs(sum(site.values()) - 1) > _FULL for site in shares):
+        raise ValueError(
+            "it has partially occupied sites. Order them first, for instance with pymatgen's "
+            "OrderDisorderedStructureTransformation, and give that file"
+        )
+    return AseAtomsAdaptor.get_structure(atoms)
