@@ -16,6 +16,7 @@ from .records import BaderCharges, Floats
 ALGORITHMS = ("near-grid", "on-grid", "weight")
 VACUUM = 1e-6  # e/Angstrom^3: below it is no atom's; a cell of vacuum holds under 0.001 e of it
 _NEARBY = 0.5  # Angstrom: an attractor within this, or two steps of the grid, is an atom's own
+_STRAY = 0.8  # Angstrom: the valence shell of a third-row atom has maxima up to here from it
 _BALANCE = 1e-6  # relative; sums over volumes against the sum over the grid
 _SPOKEN = 5  # attractors that are named one by one
 
@@ -222,7 +223,7 @@ def _attractor_notes(volumes: _Volumes, owners: _Owners, structure: Structure) -
     if bare:
         names = ", ".join(f"{structure[i].specie}{i + 1}" for i in bare)
         notes.append(f"{names} without a maximum of the density: part of the neighbour's volume")
-    strays = np.flatnonzero(~owners.is_own)
+    strays = np.flatnonzero(~owners.is_own & (owners.distance > _STRAY))
     if len(strays):
         order = strays[np.argsort(-np.abs(volumes.sums[strays, 0]))]
         parts = [
