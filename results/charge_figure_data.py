@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .planar import heights_above
+from .planar import heights_above, normal_height, unfolded_positions
 from .records import DensityDifference, Floats, Property
 
 _MARGIN = 2.0  # Angstrom shown below the lowest and above the highest atom
-_PIXEL = 0.05  # Angstrom, of a slice
+_PIXEL = 0.1  # Angstrom, of a slice
 _NEAR = 0.8  # Angstrom: atoms this near a slice are drawn on it
 _LEVEL_SHARE = 98.0  # percentile of |Delta rho| around the atoms that an isosurface is drawn at
 
@@ -28,13 +28,21 @@ def difference_frame(differences: Mapping[str, DensityDifference]) -> pd.DataFra
     Returns
     -------
     pandas.DataFrame
-        Columns model, z (Angstrom), delta (e/Angstrom), integrated (e).
+        Columns model, z (Angstrom), delta (e/Angstrom), integrated (e), status.
     """
     parts = [
-        pd.DataFrame({"model": model, "z": d.z, "delta": d.delta, "integrated": d.integrated})
+        pd.DataFrame(
+            {
+                "model": model,
+                "z": d.z,
+                "delta": d.delta,
+                "integrated": d.integrated,
+                "status": "ok" if d.status == "converged" else d.status,
+            }
+        )
         for model, d in differences.items()
     ]
-    empty = pd.DataFrame(columns=["model", "z", "delta", "integrated"])
+    empty = pd.DataFrame(columns=["model", "z", "delta", "integrated", "status"])
     return pd.concat(parts, ignore_index=True) if parts else empty
 
 
@@ -96,6 +104,10 @@ def slice_through(difference: DensityDifference) -> Slice:
     normal = np.cross(lattice[0], lattice[1])
     normal /= np.linalg.norm(normal)
     across = np.cross(normal, first)
+    height = normal_height(difference.structure)
+    start = float(difference.z[0])
+    # The image of the largest difference that lies in the range of z that is shown.
+    top[2] = (start + (top[2] * height - start) % height) / height
     offset = float(top @ lattice @ across)
     points = (
         along[None, :, None] * first + z[:, None, None] * normal + offset * across
@@ -114,12 +126,13 @@ def _atoms_near(
     """Return the atoms near a slice, images within the slice included."""
     structure = difference.structure
     lattice = np.asarray(structure.lattice.matrix)
-    heights = heights_above(structure, float(difference.z[0]))
+    start = float(difference.z[0])
+    heights, positions = heights_above(structure, start), unfolded_positions(structure, start)
     length = float(np.linalg.norm(lattice[0]))
     rows = []
-    for site, height in zip(structure, heights, strict=True):
-        for image in ((i, j) for i in range(-2, 3) for j in range(-2, 3)):
-            flat = site.coords + np.array(image) @ lattice[:2]
+    for site, position, height in zip(structure, positions, heights, strict=True):
+        for image in ((i, j) for i in range(-3, 4) for j in range(-3, 4)):
+            flat = position + np.array(image) @ lattice[:2]
             place = float(flat @ first)
             if abs(float(flat @ across) - offset) < _NEAR and 0 <= place < length:
                 rows.append({"symbol": site.specie.symbol, "along": place, "z": float(height)})
@@ -153,7 +166,7 @@ def isosurfaces(difference: DensityDifference, level: float | None = None) -> li
     structure = difference.structure
     lattice = np.asarray(structure.lattice.matrix)
     shape = difference.coarse.shape
-    height = float(structure.volume / np.linalg.norm(np.cross(lattice[0], lattice[1])))
+    height = normal_height(structure)
     start = round(float(difference.z[0]) / height * shape[2])
     grid = np.roll(difference.coarse, -start, axis=2)
     grid = np.pad(grid, ((0, 1), (0, 1), (0, 0)), mode="wrap")
@@ -164,7 +177,7 @@ def isosurfaces(difference: DensityDifference, level: float | None = None) -> li
     surfaces = []
     for signed in (level, -level):
         beyond = difference.coarse * np.sign(signed) > level
-        if not beyond.any():
+        if not beyond.any() or not grid.min() < signed < grid.max():
             continue
         corners, faces, _, _ = marching_cubes(grid, signed)  # type: ignore[no-untyped-call]
         fractions = (corners + np.array([0, 0, start])) / np.array(shape)

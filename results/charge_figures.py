@@ -1,6 +1,6 @@
 """The figures of charges: along hops, and of density differences."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,7 @@ def draw_charges(source: Source) -> Drawing | None:
     if frame.empty:
         return None
     shown = frame[frame["scheme"].isin(_SHOWN)]
+    shown = frame if shown.empty else shown
     n_hops = shown["hop"].nunique()
     figure, axes = panels(n_hops, 0.9 + 1.2 * n_hops)
     colours = styles(shown["model"])
@@ -49,7 +50,7 @@ def draw_charges(source: Source) -> Drawing | None:
         set_title(ax, str(hop))
         ax.set_xlabel(ax.get_xlabel() if ax is axes[-1] else "")
     add_legend(figure, axes, columns=2)
-    remarks = ("positive: electrons lost", *poor_remark(shown, "status in the CSV"))
+    remarks = ("positive: electrons lost", *poor_remark(shown, "faded"))
     return Drawing(figure, frame, remarks)
 
 
@@ -72,8 +73,15 @@ def draw_profile(source: Source) -> Drawing | None:
         ax.set_xlim(*window(difference))
         set_title(ax, f"{model}: {_gain(difference)}")
         ax.set_xlabel(ax.get_xlabel() if ax is axes[-1] else "")
-    add_legend(figure, axes)
-    return Drawing(figure, frame, ("integrated from the vacuum below; dashed: between the layers",))
+    add_legend(figure, figure.axes, columns=7)
+    remark = "integrated from the vacuum below; dashed: between the layers"
+    return Drawing(figure, frame, (remark, *_poor(differences)))
+
+
+def _poor(differences: Mapping[str, DensityDifference]) -> tuple[str, ...]:
+    """Return the remark that names the models whose difference is not converged."""
+    names = [model for model, d in differences.items() if d.status != "converged"]
+    return (f"not converged: {', '.join(names)}",) if names else ()
 
 
 def _gain(difference: DensityDifference) -> str:
@@ -102,11 +110,19 @@ def draw_slice(source: Source) -> Drawing | None:
         image = plot_slice(data, ax, limit=limit)
         set_title(ax, model)
         ax.label_outer()
-    bar = figure.colorbar(image, ax=axes, shrink=0.8)
+    bar = figure.colorbar(image, ax=axes, shrink=0.8, extend="both")
     bar.set_label(r"$\Delta\rho$ (e Å$^{-3}$)")
-    frame = pd.concat([s.frame().assign(model=model) for model, s in slices.items()])
-    remark = "plane along a and the normal through the largest difference"
-    return Drawing(figure, frame, (remark, "red: electrons gather; blue: they leave"))
+    frame = pd.concat(
+        [
+            s.frame().assign(model=model, status=differences[model].status)
+            for model, s in slices.items()
+        ]
+    )
+    remarks = (
+        "plane along a and the normal through the largest difference of each model",
+        "red: electrons gather; blue: they leave; 0.5 % of the points are beyond the scale",
+    )
+    return Drawing(figure, frame, (*remarks, *_poor(differences)))
 
 
 def draw_isosurface(source: Source) -> Drawing | None:
@@ -114,9 +130,12 @@ def draw_isosurface(source: Source) -> Drawing | None:
     differences = _differences(source)
     if not differences:
         return None
-    first = next(iter(differences.values()))
+    name, first = next(iter(differences.items()))
+    found = isosurfaces(first)
+    if not found:
+        return None
     # One level for all models, so that the surfaces can be compared.
-    level = isosurfaces(first)[0].level
+    level = abs(found[0].level)
     figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
     rows = []
     for number, (model, difference) in enumerate(differences.items(), start=1):
@@ -131,6 +150,7 @@ def draw_isosurface(source: Source) -> Drawing | None:
                 "area": surface.area,
                 "volume": surface.volume,
                 "electrons": surface.electrons,
+                "status": difference.status,
             }
             for surface in surfaces
         ]
@@ -141,7 +161,10 @@ def draw_isosurface(source: Source) -> Drawing | None:
     }
     figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=6)
     remark = f"isosurfaces at +{level:.4f} (red, electrons gather) and -{level:.4f} e/Å$^3$ (blue)"
-    return Drawing(figure, pd.DataFrame(rows), (remark,))
+    chosen = f"the level is the 98th percentile around the atoms of {name}"
+    bare = sorted(set(differences) - {row["model"] for row in rows})
+    empty = (f"nowhere beyond it: {', '.join(bare)}",) if bare else ()
+    return Drawing(figure, pd.DataFrame(rows), (remark, chosen, *empty, *_poor(differences)))
 
 
 CHARGE_FIGURES: dict[str, Callable[[Source], Drawing | None]] = {

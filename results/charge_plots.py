@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from .charge_figure_data import Slice, Surface
-from .planar import heights_above
+from .planar import heights_above, normal_height, unfolded_positions
 from .plots import BLACK, BLUE, GREY, VERMILION, axes_or_new, pretty
 from .records import DensityDifference
 
@@ -119,9 +119,11 @@ def plot_isosurfaces(surfaces: Sequence[Surface], difference: DensityDifference,
         )
         mesh.set_rasterized(True)
         ax.add_collection3d(mesh)
-    _draw_atoms(structure, heights, ax)
-    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]) @ lattice[:2]
+    positions = unfolded_positions(structure, float(difference.z[0]))
+    _draw_atoms(structure, positions, ax)
     low = float(heights.min()) - 1.2
+    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]) @ lattice[:2]
+    corners = corners + lattice[2] * low / normal_height(structure)
     ax.plot(corners[:, 0], corners[:, 1], low, color=GREY, lw=0.5)
     spread = [corners[:, 0], corners[:, 1], np.array([low, float(heights.max()) + 1.2])]
     ax.set(xlim=_ends(spread[0]), ylim=_ends(spread[1]), zlim=_ends(spread[2]))
@@ -132,15 +134,13 @@ def plot_isosurfaces(surfaces: Sequence[Surface], difference: DensityDifference,
     return ax
 
 
-def _draw_atoms(structure: Any, heights: Any, ax: Any) -> None:
+def _draw_atoms(structure: Any, positions: Any, ax: Any) -> None:
     """Draw atoms as spheres, those of a face of the cell once, in one cell."""
-    lattice = np.asarray(structure.lattice.matrix)
-    flat = (structure.frac_coords[:, :2] % 1.0) @ lattice[:2]
     symbols = [site.specie.symbol for site in structure]
     for symbol in dict.fromkeys(symbols):
         chosen = [i for i, name in enumerate(symbols) if name == symbol]
         ax.scatter(
-            flat[chosen, 0], flat[chosen, 1], heights[chosen],
+            *positions[chosen].T,
             s=22 * _RADII.get(symbol, 1.0) ** 2, color=ELEMENTS.get(symbol, GREY),
             edgecolors=BLACK, linewidths=0.3, label=symbol, depthshade=False,
         )  # fmt: skip
@@ -164,13 +164,15 @@ def plot_charges(
     """
     ax = axes_or_new(ax)
     schemes = list(dict.fromkeys(frame["scheme"]))
-    for (model, scheme), part in frame.groupby(["model", "scheme"], sort=False):
+    several = frame["quantity"].nunique() > 1
+    for (model, scheme, ion), part in frame.groupby(["model", "scheme", "quantity"], sort=False):
         colour, marker = colours[str(model)]
         number = schemes.index(str(scheme))
         ax.plot(
             part["path"], part["net"], marker, ls=_LINES[number % len(_LINES)], color=colour,
             mfc=colour if number == 0 else "white", ms=3.5, lw=0.9,
-            label=f"{pretty(str(model))}, {scheme}",
+            alpha=1.0 if (part["status"] == "ok").all() else 0.4,
+            label=f"{pretty(str(model))}, {scheme}" + (f", {ion}" if several else ""),
         )  # fmt: skip
     quantity = str(frame["quantity"].iloc[0]) if len(frame) else "net charge"
     ax.margins(y=0.15)

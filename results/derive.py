@@ -97,9 +97,20 @@ class _Derivation:
         elif isinstance(request, TransferRequest):
             return self._transfers(request, run)
         else:
-            path = self._path_of(request)
-            values = charge_values(run, request.element, path)
+            return self._charges(request, run)
         return self._wrap(request, (run,), values)
+
+    def _charges(self, request: ChargeRequest, run: Run) -> list[Property]:
+        """Return the charges of an element; along a hop its band has to be at rest as well."""
+        if request.band is None:
+            return self._wrap(request, (run,), charge_values(run, request.element, {}))
+        band = self._checked(self._store.get_band(request.band))
+        path = {
+            "hop": request.label.partition(" image ")[0],
+            "image": request.image,
+            "path": float(band.path[request.image]),
+        }
+        return self._wrap(request, (run, band), charge_values(run, request.element, path))
 
     def _transfers(self, request: TransferRequest, run: Run) -> list[Property]:
         """Return the electrons gained by fragments, each scheme with the runs behind it."""
@@ -108,14 +119,6 @@ class _Derivation:
             difference = self._checked(self._store.get_difference(request.difference))
         values = transfer_values(run, request, difference)
         return self._wrap(request, (run,) if difference is None else (run, difference), values)
-
-    def _path_of(self, request: ChargeRequest) -> dict[str, Any]:
-        """Return where along its hop an image is; nothing for a site."""
-        if request.band is None:
-            return {}
-        band = self._checked(self._store.get_band(request.band))
-        hop = request.label.partition(" image ")[0]
-        return {"hop": hop, "image": request.image, "path": float(band.path[request.image])}
 
     def _checked(self, record: _Record) -> _Record:
         """Return the record if the wanted engine made it."""

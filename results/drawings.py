@@ -1,8 +1,10 @@
 """What every figure is made of: where its numbers come from, its panels, its legend."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -43,13 +45,12 @@ def set_title(ax: Axes, name: str) -> None:
     ax.set_title(pretty(name), loc="left", fontsize=7, fontweight="bold", pad=3)
 
 
-def add_legend(figure: Figure, axes: list[Axes], *, columns: int = 6) -> None:
+def add_legend(figure: Figure, axes: Sequence[Axes], *, columns: int = 6) -> None:
     """Put one legend for all axes above them, what was published last."""
-    entries = {
-        label: handle
-        for ax in axes
-        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
-    }
+    entries: dict[str, Artist] = {}
+    for ax in axes:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
     names = sorted(entries, key=lambda name: name == "published")
     figure.align_ylabels(axes)
     figure.legend(

@@ -75,6 +75,17 @@ def heights_above(structure: Structure, start: float) -> Floats:
     return heights
 
 
+def unfolded_positions(structure: Structure, start: float) -> Floats:
+    """Return Cartesian positions, moved by whole c vectors as `heights_above` folds heights.
+
+    In the plane atoms are in the cell that begins at 0; (n_atoms, 3), Angstrom.
+    """
+    fractions = structure.frac_coords % 1.0
+    fractions[:, 2] = heights_above(structure, start) / normal_height(structure)
+    positions: Floats = fractions @ structure.lattice.matrix
+    return positions
+
+
 def dividing_planes(
     profile: Profile, structure: Structure, fragments: Mapping[str, tuple[int, ...]]
 ) -> tuple[float, ...]:

@@ -112,7 +112,7 @@ def match_lattices(
     >>> best = match_lattices(2.46 * hexagonal, 3.16 * hexagonal, max_area=70, atoms=(2, 3),
     ...                       max_strain=0.022)[0]
     >>> best.n_bottom, best.n_top, best.n_atoms, round(best.strain.von_mises, 3)
-    (12, 7, 45, 0.014)
+    (12, 7, 45, 0.013)
     """
     cells = checked_cell(bottom, "bottom"), checked_cell(top, "top")
     limits = _max_indices(cells, atoms, max_area, max_atoms, max_strain)

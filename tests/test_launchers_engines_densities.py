@@ -274,10 +274,12 @@ def test_head_and_engine_json_say_that_the_core_is_a_model(water):
     assert abs(report["miscount_before_scaling_e"]) < 3e-3
 
 
-def water_charges(folder):
+def water_charges(folder, algorithm="near-grid"):
     chgcar = load_density(folder / "CHGCAR")
     reference = load_density(folder / "AECCAR0").values + load_density(folder / "AECCAR2").values
-    return bader_charges(reference, chgcar.values, chgcar.structure, valences=[6, 1, 1])
+    return bader_charges(
+        reference, chgcar.values, chgcar.structure, valences=[6, 1, 1], algorithm=algorithm
+    )
 
 
 def test_bader_charges_of_water_are_sane_and_symmetric(water):
@@ -287,12 +289,16 @@ def test_bader_charges_of_water_are_sane_and_symmetric(water):
     assert charges.net[1] == pytest.approx(charges.net[2], abs=0.02)
 
 
-def test_moving_all_atoms_by_a_fraction_of_a_step_moves_no_charge(water, tmp_path):
-    still = water_charges(water)
+# Near-grid's surfaces wander by a part of a step, and O-H has a steep one: see docs/bader.md.
+@pytest.mark.parametrize(("algorithm", "limit"), [("weight", 0.01), ("near-grid", 0.02)])
+def test_moving_all_atoms_by_a_fraction_of_a_step_moves_no_charge(
+    water, tmp_path, algorithm, limit
+):
+    still = water_charges(water, algorithm)
     for shift in (0.02, 0.0417):  # a quarter and half of a step of 0.083 Angstrom
         assert run_water(tmp_path / str(shift), {**GRID, "LELF": "F"}, shift=shift) == 0
-        moved = water_charges(tmp_path / str(shift))
-        np.testing.assert_allclose(moved.electrons, still.electrons, atol=0.01)
+        moved = water_charges(tmp_path / str(shift), algorithm)
+        np.testing.assert_allclose(moved.electrons, still.electrons, atol=limit)
 
 
 def test_a_molecule_without_images_stays_where_the_poscar_has_it(water, tmp_path):

@@ -157,9 +157,9 @@ def test_engine_json_says_how_each_tag_was_taken(static):
     assert (record["engine"], record["method"]) == ("xtb", "GFN1-xTB")
     assert record["temperature_K"] == pytest.approx(0.0862 / kB, abs=0.01)
     assert record["honoured"]["NEDOS"] == "401"
-    assert record["noted"]["ENCUT"] == "no plane waves in this method"
+    assert record["noted"]["ENCUT"] == "no plane waves in this method; sets the grid of densities"
     assert record["noted"]["ENCTU"] == "unknown tag"
-    assert "CHGCAR" in record["noted"]["LCHARG"]
+    assert record["honoured"]["LCHARG"] == ".TRUE."
     assert record["status"] == "static"
 
 

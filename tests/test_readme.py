@@ -61,8 +61,8 @@ def test_the_cluster_commands_queue_what_a_worker_then_takes(tmp_path):
     vasp.chmod(0o755)
     (tmp_path / "my_fworker.yaml").write_text(f"name: node\nenv: {{vasp_cmd: {vasp}}}\n")
     done = bash(BLOCKS["cluster"], tmp_path)
-    assert "44 of 44 steps would be queued" in done.stdout
-    assert "45 fireworks added" in done.stdout
+    assert "108 of 108 steps would be queued" in done.stdout
+    assert "109 fireworks added" in done.stdout
     assert done.returncode == 1
     assert "no VASP here" in done.stderr
 

@@ -132,6 +132,17 @@ def test_a_charge_along_a_hop_says_where_on_the_path_it_is(store, charged, make_
     assert item.detail["image"] == 1
     assert item.detail["path"] == pytest.approx(band.path[1])
     assert set(item.keys) == {"k1", "b1"}
+    assert item.status == "ok"
+
+
+def test_a_charge_on_a_band_that_is_not_at_rest_is_not_converged(store, charged, make_band):
+    band = make_band(CELL, [0.0, 0.3, 0.1], status="unconverged", reasons=("NSW",))
+    store.add_run("k1", label("m/charge"), charged)
+    store.add_band("b1", label("m/neb"), band)
+    request = ChargeRequest(model="m", label="gallery image 1", key="k1", band="b1", image=1)
+    item = derive(store, [request], **ABOUT)[0]
+    assert item.status == "unconverged"
+    assert "NSW" in item.notes[0]
 
 
 def transfer(**changes) -> TransferRequest:

@@ -104,7 +104,7 @@ def check_tags(tags: Mapping[str, str], table: Mapping[str, Mapping[str, Any]]) 
     --------
     >>> report = check_tags({"ENCUT": "400", "ENCTU": "400"}, load_table("xtb"))
     >>> report.noted["ENCUT"]
-    'no plane waves in this method'
+    'no plane waves in this method; sets the grid of densities'
     >>> report.warnings
     ('ENCTU is not a tag this engine knows; VASP would ignore a misspelt tag silently',)
     """
