@@ -25,11 +25,18 @@ def surface_distances(labels: Labels, atom: NDArray[np.int64], structure: Struct
     numpy.ndarray
         (n_atoms,), Angstrom; NaN for an atom without a volume.
     """
-    owner = np.concatenate([[-1], atom]).astype(np.int32)[labels]
+    # Two bytes a point where they do: memory is what limits the size of a grid.
+    kind = np.int16 if len(structure) < np.iinfo(np.int16).max else np.int32
+    owner = np.concatenate([[-1], atom]).astype(kind)[labels]
     edge = np.zeros(owner.shape, dtype=np.bool_)
     for axis in range(3):
-        for step in (-1, 1):
-            edge |= np.roll(owner, step, axis=axis) != owner
+        along, marks = np.moveaxis(owner, axis, 0), np.moveaxis(edge, axis, 0)
+        differs = along[1:] != along[:-1]
+        marks[1:] |= differs
+        marks[:-1] |= differs
+        around = along[0] != along[-1]
+        marks[0] |= around
+        marks[-1] |= around
     points = np.argwhere(edge)
     of = owner[edge]
     lattice = np.asarray(structure.lattice.matrix)
