@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 from .errors import InputError, NoMatchError
-from .strain import Strain, fold_angle, strain_between
+from .strain import Strain, strain_of
 from .sublattices import Floats, Ints, checked_cell, hermite, point_group, sublattices
 
 IntMatrix = NDArray[np.int64]
@@ -62,7 +62,7 @@ class Match:
 
     def _powered(self, power: float) -> Strain:
         low, high = sorted((1 + s) ** power for s in self.strain.principal)
-        return strain_between(np.eye(2), np.diag([low, high]))
+        return strain_of(low, high)
 
 
 def match_lattices(
@@ -115,14 +115,19 @@ def match_lattices(
     (12, 7, 45, 0.013)
     """
     cells = checked_cell(bottom, "bottom"), checked_cell(top, "top")
-    limits = _max_indices(cells, atoms, max_area, max_atoms, max_strain)
-    lists = [sublattices(cell, n) for cell, n in zip(cells, limits, strict=True)]
+    sizes = _max_indices(cells, atoms, max_area, max_atoms, max_strain)
+    lists = [sublattices(cell, n) for cell, n in zip(cells, sizes, strict=True)]
     found = _fitting(cells, lists, max_strain)
-    matches = _described(cells, found, atoms)
-    kept = [m for m in matches if _within(m, max_strain, max_area, max_atoms, twist_range)]
-    if not kept:
-        raise NoMatchError(_nothing(cells, lists, atoms, max_strain, max_area, max_atoms))
-    return sorted(kept, key=lambda m: (m.n_atoms, abs(m.strain.largest)))
+    limits = _Limits(
+        max_strain,
+        max_area or math.inf,
+        max_atoms or math.inf,
+        twist_range or (-math.inf, math.inf),
+    )
+    matches = _described(cells, found, atoms, limits)
+    if not matches:
+        raise NoMatchError(_nothing(cells, lists, atoms, limits))
+    return sorted(matches, key=lambda m: (m.n_atoms, abs(m.strain.largest)))
 
 
 def pareto(matches: Sequence[Match]) -> list[Match]:
@@ -187,8 +192,7 @@ def _fitting(
 ) -> tuple[Ints, Ints]:
     """Return the supercells of both lattices that fit on each other, each interface once."""
     bottom = lists[0]
-    top = (_TURNS[None] @ lists[1][:, None]).reshape(-1, 2, 2)
-    top = top[_is_nearly_reduced(top @ cells[1], 6 * max_strain)]
+    top = _nearly_reduced(cells[1], lists[1], 6 * max_strain)
     tree = cKDTree(_shapes(top @ cells[1]))
     radius = 1.3 * max_strain + 1e-9
     near: Any = tree.query_ball_point(_shapes(bottom @ cells[0]), radius, p=np.inf)
@@ -207,12 +211,20 @@ def _fitting(
     return joint[chosen][:, :, :2], joint[chosen][:, :, 2:]
 
 
-def _is_nearly_reduced(bases: Floats, slack: float) -> NDArray[np.bool_]:
-    """Return which bases are shortest vectors but for a strain."""
-    dot = bases @ bases.transpose(0, 2, 1)
+def _nearly_reduced(cell: Floats, reduced_bases: Ints, slack: float) -> Ints:
+    """Return every basis of each supercell that a strain of a sixth of slack can make shortest."""
+    lengths = np.linalg.norm(reduced_bases @ cell, axis=2)
+    # A small shear moves the end of a long second vector by several of the first.
+    moves = np.floor(1 + slack * lengths[:, 1] / lengths[:, 0]).astype(int)
+    found = [(_TURNS[None] @ reduced_bases[:, None]).reshape(-1, 2, 2)]
+    for k in range(2, int(moves.max()) + 1):
+        found += [np.array([[1, 0], [sign * k, 1]]) @ reduced_bases[moves >= k] for sign in (-1, 1)]
+    bases = np.concatenate(found)
+    dot = bases @ (cell @ cell.T) @ bases.transpose(0, 2, 1)
     short = dot[:, 0, 0] <= dot[:, 1, 1] * (1 + slack)
-    upright: NDArray[np.bool_] = short & (2 * np.abs(dot[:, 0, 1]) <= dot[:, 0, 0] * (1 + slack))
-    return upright
+    reach = dot[:, 0, 0] * (1 + slack) + slack * np.sqrt(dot[:, 0, 0] * dot[:, 1, 1])
+    kept: Ints = bases[short & (2 * np.abs(dot[:, 0, 1]) <= reach)]
+    return kept
 
 
 def _stretches(own: Floats, common: Floats) -> tuple[Floats, Floats]:
@@ -243,7 +255,9 @@ def _canonical(joint: Ints, bottom: tuple[Ints, Ints], top: tuple[Ints, Ints]) -
     """
     best: Ints | None = None
     for kind in (0, 1):
-        for one, other in product(bottom[kind], top[kind]):
+        # Both lattices turned by 180 degrees are the same rows again, so half of these will do.
+        half = [one for one in bottom[kind] if one.ravel()[one.ravel() != 0][0] > 0]
+        for one, other in product(half, top[kind]):
             turned = np.concatenate([joint[:, :, :2] @ one, joint[:, :, 2:] @ other], axis=2)
             form = hermite(turned).reshape(-1, 8)
             if best is None:
@@ -258,76 +272,70 @@ def _canonical(joint: Ints, bottom: tuple[Ints, Ints], top: tuple[Ints, Ints]) -
     return best
 
 
+@dataclass(frozen=True)
+class _Limits:
+    """What a match must keep."""
+
+    strain: float
+    area: float = math.inf
+    atoms: float = math.inf
+    twist: tuple[float, float] = (-math.inf, math.inf)
+
+
 def _described(
-    cells: tuple[Floats, Floats], found: tuple[Ints, Ints], atoms: tuple[int, int]
+    cells: tuple[Floats, Floats], found: tuple[Ints, Ints], atoms: tuple[int, int], limits: _Limits
 ) -> list[Match]:
-    """Return the matches with their numbers."""
+    """Return the matches within the limits with their numbers."""
+    one, other = (matrices @ cell for matrices, cell in zip(found, cells, strict=True))
+    sizes = [np.rint(np.abs(np.linalg.det(matrices))).astype(int) for matrices in found]
+    n_atoms = sizes[0] * atoms[0] + sizes[1] * atoms[1]
+    area = np.abs(np.linalg.det(one))
+    stretches, turns = _stretches(other, one)
     period = 360 / math.lcm(*(len(point_group(cell)[0]) for cell in cells))
-    _, turns = _stretches(found[1] @ cells[1], found[0] @ cells[0])
-    matches = []
-    for bottom, top, turn in zip(*found, turns, strict=True):
-        one, other = bottom @ cells[0], top @ cells[1]
-        ratios = np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1) - 1
-        n_bottom, n_top = (round(abs(float(np.linalg.det(m)))) for m in (bottom, top))
-        matches.append(
-            Match(
-                bottom=bottom,
-                top=top,
-                n_bottom=n_bottom,
-                n_top=n_top,
-                n_atoms=n_bottom * atoms[0] + n_top * atoms[1],
-                area=abs(float(np.linalg.det(one))),
-                twist_deg=fold_angle(float(turn), period),
-                strain=strain_between(other, one),
-                lengths=(float(ratios[0]), float(ratios[1])),
-                angle_deg=_angle(one) - _angle(other),
-            )
+    twist = np.minimum(turns % period, -turns % period)
+    ratios = np.linalg.norm(one, axis=2) / np.linalg.norm(other, axis=2) - 1
+    angle = _angles(one) - _angles(other)
+    kept = (n_atoms <= limits.atoms) & (area <= limits.area * (1 + 1e-9))
+    kept &= np.abs(stretches - 1).max(axis=1) <= limits.strain + 1e-12
+    kept &= (twist >= limits.twist[0]) & (twist <= limits.twist[1])
+    return [
+        Match(
+            bottom=found[0][i],
+            top=found[1][i],
+            n_bottom=int(sizes[0][i]),
+            n_top=int(sizes[1][i]),
+            n_atoms=int(n_atoms[i]),
+            area=float(area[i]),
+            twist_deg=float(twist[i]),
+            strain=strain_of(*stretches[i]),
+            lengths=(float(ratios[i, 0]), float(ratios[i, 1])),
+            angle_deg=float(angle[i]),
         )
-    return matches
+        for i in np.flatnonzero(kept)
+    ]
 
 
-def _angle(cell: Floats) -> float:
-    """Return the angle between two vectors in degrees."""
-    cosine = cell[0] @ cell[1] / np.linalg.norm(cell, axis=1).prod()
-    return math.degrees(math.acos(float(np.clip(cosine, -1, 1))))
-
-
-def _within(
-    match: Match,
-    max_strain: float,
-    max_area: float | None,
-    max_atoms: int | None,
-    twist_range: tuple[float, float] | None,
-) -> bool:
-    """Return whether a match keeps every limit."""
-    if twist_range is not None and not twist_range[0] <= match.twist_deg <= twist_range[1]:
-        return False
-    if max_area is not None and match.area > max_area * (1 + 1e-9):
-        return False
-    if max_atoms is not None and match.n_atoms > max_atoms:
-        return False
-    return abs(match.strain.largest) <= max_strain + 1e-12
+def _angles(bases: Floats) -> Floats:
+    """Return the angle between the two vectors of each of (n, 2, 2) cells, in degrees."""
+    dot = np.einsum("ni,ni->n", bases[:, 0], bases[:, 1])
+    angles: Floats = np.degrees(np.arctan2(np.linalg.det(bases), dot))
+    return angles
 
 
 def _nothing(
-    cells: tuple[Floats, Floats],
-    lists: Sequence[Ints],
-    atoms: tuple[int, int],
-    max_strain: float,
-    max_area: float | None,
-    max_atoms: int | None,
+    cells: tuple[Floats, Floats], lists: Sequence[Ints], atoms: tuple[int, int], limits: _Limits
 ) -> str:
     """Return what to say when nothing fits: the limits, and the closest that there is."""
-    found = _described(cells, _fitting(cells, lists, _CLOSEST), atoms)
-    inside = [m for m in found if _within(m, _CLOSEST, max_area, max_atoms, None)]
-    limits = f"{max_strain:.1%} strain"
-    limits += "" if max_area is None else f", {max_area:g} Angstrom^2"
-    limits += "" if max_atoms is None else f", {max_atoms} atoms"
+    wide = _Limits(_CLOSEST, limits.area, limits.atoms)
+    inside = _described(cells, _fitting(cells, lists, _CLOSEST), atoms, wide)
+    words = f"{limits.strain:.1%} strain"
+    words += "" if math.isinf(limits.area) else f", {limits.area:g} Angstrom^2"
+    words += "" if math.isinf(limits.atoms) else f", {limits.atoms:g} atoms"
     if not inside:
-        return f"no common supercell within {limits}. Raise max_strain, max_area or max_atoms."
+        return f"no common supercell within {words}. Raise max_strain, max_area or max_atoms."
     best = min(inside, key=lambda m: abs(m.strain.largest))
     return (
-        f"no common supercell within {limits} and the twists asked for; closest is "
+        f"no common supercell within {words} and the twists asked for; closest is "
         f"{best.n_bottom} on {best.n_top} cells with {best.n_atoms} atoms, {best.area:.1f} "
         f"Angstrom^2, {best.twist_deg:.2f} degrees and {abs(best.strain.largest):.2%} strain. "
         "Raise max_strain, max_area or max_atoms, or widen the twist range."

@@ -27,6 +27,12 @@ class Strain:
         """Return the principal strain of the largest size, with its sign."""
         return max(self.principal, key=abs)
 
+    @property
+    def von_mises_green_lagrange(self) -> float:
+        """Return the von Mises strain of E = (F F^T - 1) / 2, which pymatgen's interfaces print."""
+        low, high = ((1 + s) ** 2 / 2 - 0.5 for s in self.principal)
+        return _von_mises(low, high)
+
 
 def deformation(own: ArrayLike, common: ArrayLike) -> NDArray[np.float64]:
     """Return the (2, 2) matrix F with ``common = own @ F``; rows are lattice vectors."""
@@ -55,12 +61,22 @@ def strain_between(own: ArrayLike, common: ArrayLike) -> Strain:
     [0.0, 0.02, 0.02]
     """
     stretches = np.linalg.svd(deformation(own, common), compute_uv=False)
-    high, low = (float(s) - 1 for s in stretches)
+    return strain_of(stretches[1], stretches[0])
+
+
+def strain_of(smallest: float, largest: float) -> Strain:
+    """Return the strain that two principal stretches (new length over old) make."""
+    low, high = float(smallest) - 1, float(largest) - 1
     return Strain(
         principal=(low, high),
-        von_mises=2 / 3 * math.sqrt(high**2 + low**2 - high * low),
+        von_mises=_von_mises(low, high),
         area=(1 + high) * (1 + low) - 1,
     )
+
+
+def _von_mises(low: float, high: float) -> float:
+    """Return sqrt(2/3 e':e') of a strain with two principal values in the plane, none along z."""
+    return 2 / 3 * math.sqrt(high**2 + low**2 - high * low)
 
 
 def rotation_between(own: ArrayLike, common: ArrayLike) -> float:

@@ -1,6 +1,5 @@
 """Sublattices of a two-dimensional lattice: every supercell, once, in its shortest vectors."""
 
-from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
@@ -64,6 +63,8 @@ def reduced(cells: Floats, matrices: Ints) -> Ints:
 
 def hermite(matrices: Ints) -> Ints:
     """Return the Hermite normal form of (n, 2, m) integer matrices: the rows' lattice, named.
+
+    The first two columns must not be singular.
 
     Examples
     --------
@@ -135,22 +136,24 @@ def sublattices(cell: ArrayLike, max_index: int) -> Ints:
     [1, 2, 3, 3, 4, 4, 4]
     """
     cell = checked_cell(cell, "cell")
-    forms = np.array(_hermite_forms(max_index), dtype=np.int64)
+    forms = _hermite_forms(max_index)
     proper, _ = point_group(cell)
     names = np.stack([_name(hermite(forms @ w)) for w in proper])
     chosen = forms[_name(forms) == names.min(axis=0)]
     return reduced(cell, chosen)
 
 
-def _hermite_forms(max_index: int) -> Sequence[list[list[int]]]:
-    """Return all upper triangular forms [[a, b], [0, d]] with 0 <= b < d, sorted by a d."""
-    return [
-        [[a, b], [0, n // a]]
-        for n in range(1, max_index + 1)
-        for a in range(1, n + 1)
-        if n % a == 0
-        for b in range(n // a)
-    ]
+def _hermite_forms(max_index: int) -> Ints:
+    """Return all forms [[a, b], [0, d]] with 0 <= b < d, sorted by a d, then a, then b."""
+    sizes = np.arange(1, max_index + 1)
+    n, a = np.nonzero(sizes[:, None] % sizes == 0)
+    n, a = n + 1, a + 1
+    d = n // a
+    first = np.repeat(np.cumsum(d) - d, d)
+    forms = np.zeros((int(d.sum()), 2, 2), dtype=np.int64)
+    forms[:, 0, 0], forms[:, 1, 1] = np.repeat(a, d), np.repeat(d, d)
+    forms[:, 0, 1] = np.arange(len(forms)) - first
+    return forms
 
 
 def _name(forms: Ints) -> Ints:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pymatgen.analysis.interfaces.zsl import ZSLGenerator
 
@@ -71,7 +71,7 @@ def test_another_basis_of_the_same_rows_has_the_same_hermite_form(numbers, step,
     other[0, 0] += step * other[0, 1]
     if swap:
         other = other[:, ::-1]
-    if np.linalg.matrix_rank(rows[0]) == 2:
+    if np.linalg.matrix_rank(rows[0, :, :2]) == 2:  # the bottom supercell has an area
         np.testing.assert_array_equal(hermite(rows), hermite(other))
 
 
@@ -175,11 +175,12 @@ def test_turned_lattices_and_other_vectors_give_the_same_matches(one, other, ang
     after = found(turned(one, angle), shear @ other)
     assert [s[:2] for s in sizes(before)] == [s[:2] for s in sizes(after)]
     for a, b in zip(sizes(before), sizes(after), strict=True):
-        assert a[2] == pytest.approx(b[2], abs=1e-6)
+        assert a[2] == pytest.approx(b[2], abs=2e-4)  # how alike two lattices count as one
 
 
 @settings(max_examples=25, deadline=None)
 @given(cells, cells)
+@example(np.array([[2.8125, 0], [1, 3**0.5]]), np.array([[2.0, 0], [1, 3**0.5]]))  # long cells
 def test_which_lattice_comes_first_only_says_which_one_is_strained(one, other):
     # The limits are on the bottom's area and the top's strain: inside both, the lists agree.
     def inner(matches, flip):
