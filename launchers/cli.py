@@ -27,6 +27,20 @@ EngineName = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen; change nothing.")]
 Workers = Annotated[int, typer.Option("-j", "--workers", min=1, help="Calculations at a time.")]
+FaceSpec = Annotated[
+    str, typer.Argument(help="A crystal's name or file, with its plane: NAME:hkl; else (001).")
+]
+MaxStrain = Annotated[float, typer.Option(help="Largest principal strain, 0.03 is 3 %.")]
+MaxArea = Annotated[float | None, typer.Option(help="Angstrom^2; default 200.")]
+MaxAtoms = Annotated[int | None, typer.Option(help="Atoms of both faces together.")]
+Twist = Annotated[
+    tuple[float, float] | None, typer.Option(help="Smallest and largest twist, degrees.")
+]
+Share = Annotated[float, typer.Option(help="Of the mismatch, what the top takes; 0 to 1.")]
+Vacuum = Annotated[float, typer.Option(help="Angstrom above the uppermost atom.")]
+StructureFile = Annotated[
+    Path | None, typer.Option("-o", "--output", help="POSCAR, *.cif or *.xyz.")
+]
 Folder = Annotated[Path, typer.Option("-o", "--output", help="Folder to write into.")]
 
 
@@ -64,25 +78,80 @@ def build(
 
 @app.command(epilog="Example: heterofire match graphite_2H MoS2_2H --max-area 120 -o matches.png")
 def match(
-    bottom: Annotated[str, typer.Argument(help="A crystal's name, or a structure file.")],
-    top: Annotated[str, typer.Argument(help="The crystal that is strained onto it.")],
-    max_strain: Annotated[
-        float, typer.Option(help="Largest principal strain, 0.03 is 3 %.")
-    ] = 0.03,
-    max_area: Annotated[float | None, typer.Option(help="Angstrom^2; default 200.")] = None,
-    max_atoms: Annotated[int | None, typer.Option(help="Atoms of both cells together.")] = None,
-    twist: Annotated[
-        tuple[float, float] | None, typer.Option(help="Smallest and largest twist, degrees.")
-    ] = None,
+    bottom: FaceSpec,
+    top: FaceSpec,
+    layers: Annotated[tuple[int, int], typer.Option(help="Layers of bottom and top.")] = (1, 1),
+    max_strain: MaxStrain = 0.03,
+    max_area: MaxArea = None,
+    max_atoms: MaxAtoms = None,
+    twist: Twist = None,
+    share: Share = 1.0,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Drawing: *.png.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the common supercells of two crystals' (001) planes, each once."""
+    """List the common supercells of two faces, each once."""
     from .matches import print_matches
+    from .surfaces import load_face, match_limits
 
-    area = 200.0 if max_area is None and max_atoms is None else max_area
-    limits: Any = {"max_strain": max_strain, "max_area": area, "max_atoms": max_atoms}
-    print_matches(bottom, top, **limits, twist=twist, drawing=output, as_json=as_json)
+    limits = match_limits(max_strain, max_area, max_atoms, twist)
+    faces = [load_face(s, n_layers=n) for s, n in zip((bottom, top), layers, strict=True)]
+    print_matches(faces[0], faces[1], limits=limits, share=share, drawing=output, as_json=as_json)
+
+
+@app.command(epilog="Example: heterofire slab Ni2Mo3N:221 --thickness 8 --freeze 2 -o POSCAR")
+def slab(
+    crystal: FaceSpec,
+    thickness: Annotated[float | None, typer.Option(help="At least so many Angstrom.")] = None,
+    layers: Annotated[int | None, typer.Option(help="Or so many layers; default 1.")] = None,
+    termination: Annotated[int, typer.Option(min=1, help="From --list.")] = 1,
+    upside_down: Annotated[bool, typer.Option(help="Its lower face on top.")] = False,
+    symmetric: Annotated[bool, typer.Option(help="The same face above and below.")] = False,
+    freeze: Annotated[float, typer.Option(help="Lowest layers to hold.")] = 0.0,
+    vacuum: Vacuum = 20.0,
+    listing: Annotated[bool, typer.Option("--list", help="Only list the terminations.")] = False,
+    output: StructureFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Cut a slab of any plane, or list its distinct terminations."""
+    from .surfaces import print_slab
+
+    if thickness is None and layers is None:
+        layers = 1
+    options: Any = {"thickness": thickness, "n_layers": layers, "termination": termination - 1}
+    options |= {"upside_down": upside_down, "symmetric": symmetric}
+    options |= {"n_frozen_layers": freeze, "vacuum": vacuum}
+    print_slab(crystal, output=output, as_json=as_json, listing=listing, **options)
+
+
+@app.command(epilog="Example: heterofire interface MoN_delta3 MoS2_2H --layers 2 1 -o POSCAR")
+def interface(
+    bottom: FaceSpec,
+    top: FaceSpec,
+    layers: Annotated[tuple[int, int], typer.Option(help="Layers of bottom and top.")] = (1, 1),
+    terminations: Annotated[tuple[int, int], typer.Option(help="See slab --list.")] = (1, 1),
+    max_strain: MaxStrain = 0.03,
+    max_area: MaxArea = None,
+    max_atoms: MaxAtoms = None,
+    twist: Twist = None,
+    pick: Annotated[int, typer.Option(help="Which of the matches that match marks *.")] = 1,
+    share: Share = 1.0,
+    gap: Annotated[float | None, typer.Option(help="Angstrom; default: by atomic radii.")] = None,
+    vacuum: Vacuum = 20.0,
+    freeze: Annotated[float, typer.Option(help="Hold the lowest atoms up to here, A.")] = 0.0,
+    registry: Annotated[int, typer.Option(help="Try shifts in the plane, keep the best n.")] = 0,
+    rank: Annotated[str, typer.Option(help="Rank shifts by: radii, or engine.")] = "radii",
+    output: StructureFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Lay one face on another: match, strain, gap, register."""
+    from .surfaces import Placing, load_faces, match_limits, print_interface
+
+    limits = match_limits(max_strain, max_area, max_atoms, twist)
+    faces = load_faces((bottom, top), layers, terminations)
+    placing = Placing(share, gap, vacuum, freeze, registry, rank)
+    print_interface(
+        faces, limits=limits, pick=pick, placing=placing, output=output, as_json=as_json
+    )
 
 
 @app.command(epilog="Example: heterofire plan potassium-anode --profile paper")

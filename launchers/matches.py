@@ -5,95 +5,55 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from pymatgen.core import Structure
-
-from ..structures.crystals import build_crystal, crystal_names
-from ..structures.errors import InputError
 from ..structures.files import write_atomic
-from ..structures.formats import read_structure
-from ..structures.matching import Match, match_lattices, pareto
-from ..structures.sublattices import Floats
+from ..structures.interfaces import Face, match_faces
+from ..structures.matching import Match, pareto
 from .listing import print_rows
 
 
 def print_matches(
-    bottom: str,
-    top: str,
+    bottom: Face,
+    top: Face,
     *,
-    max_strain: float,
-    max_area: float | None,
-    max_atoms: int | None,
-    twist: tuple[float, float] | None,
+    limits: dict[str, Any],
+    share: float,
     drawing: Path | None,
     as_json: bool,
 ) -> None:
-    """Print every common (001) supercell of two crystals, the best ones marked; draw them."""
-    structures = [_crystal(name) for name in (bottom, top)]
-    cells = [in_plane_cell(s, name) for s, name in zip(structures, (bottom, top), strict=True)]
-    matches = match_lattices(
-        *cells,
-        max_strain=max_strain,
-        max_area=max_area,
-        max_atoms=max_atoms,
-        atoms=(len(structures[0]), len(structures[1])),
-        twist_range=twist,
-    )
+    """Print every common supercell of two faces, the best ones marked; draw them."""
+    matches = match_faces(bottom, top, **limits)
     best = {id(match) for match in pareto(matches)}
-    rows = [_row(match, id(match) in best) for match in matches]
-    print_rows(rows, as_json=as_json, title=f"{top} on {bottom}, (001) on (001)")
+    rows = [_row(match, id(match) in best, share) for match in matches]
+    title = f"{top.name} ({len(top.structure)} atoms) on {bottom.name} ({len(bottom.structure)})"
+    print_rows(rows, as_json=as_json, title=title)
     if not as_json:
-        print("strains in % of the top, which takes all of the mismatch; * no other beats it in")
-        print("atoms and strain; matrices: rows are supercell vectors in cells of each crystal")
+        print(
+            "strains in %: largest principal of each layer; von Mises (Biot, and Green-Lagrange as"
+        )
+        print("pymatgen has it), area, lengths, angle of the mismatch as a whole; * no other match")
+        print("has fewer atoms and less strain; matrices: rows are supercell vectors in cells")
     if drawing is not None:
         from ..results.match_plots import draw_matches  # slow: matplotlib
 
-        image = draw_matches(matches, title=f"{top} on {bottom}", kind=drawing.suffix[1:] or "png")
+        title = f"{top.name} on {bottom.name}"
+        image = draw_matches(matches, title=title, kind=drawing.suffix[1:] or "png")
         print(f"written: {write_atomic(drawing, image)}", file=sys.stderr)
 
 
-def in_plane_cell(structure: Structure, name: str) -> Floats:
-    """Return the first two lattice vectors in their own plane, (2, 2) in Angstrom.
-
-    Raises
-    ------
-    InputError
-        Sites are partially occupied: an interface needs atoms.
-    """
-    if not structure.is_ordered:
-        raise InputError(
-            f"{name} has partially occupied sites. Order them first, for instance with pymatgen's "
-            "OrderDisorderedStructureTransformation, and give that file."
-        )
-    a, b, _ = np.asarray(structure.lattice.matrix)
-    length = float(np.linalg.norm(a))
-    along = float(a @ b) / length
-    height = float(np.linalg.norm(np.cross(a, b))) / length
-    return np.array([[length, 0.0], [along, height]])
-
-
-def _crystal(name: str) -> Structure:
-    """Return a crystal by its name, or from a structure file."""
-    if name in crystal_names():
-        return build_crystal(name)
-    if Path(name).exists():
-        return read_structure(name)
-    raise InputError(
-        f"no crystal and no file is called {name!r}; 'heterofire models' lists the crystals"
-    )
-
-
-def _row(match: Match, is_best: bool) -> dict[str, Any]:
+def _row(match: Match, is_best: bool, share: float) -> dict[str, Any]:
     """Return one match as a row."""
+    below, above = match.shared(share)
     return {
         "best": "*" if is_best else "",
         "atoms": match.n_atoms,
         "area (A^2)": round(match.area, 2),
         "twist (deg)": round(match.twist_deg, 3),
         "cells": f"{match.n_bottom} | {match.n_top}",
-        "largest": round(100 * match.strain.largest, 3),
+        "bottom": round(100 * below.largest, 3),
+        "top": round(100 * above.largest, 3),
         "von Mises": round(100 * match.strain.von_mises, 3),
-        "area change": round(100 * match.strain.area, 3),
+        "vM (G-L)": round(100 * match.strain.von_mises_green_lagrange, 3),
+        "area": round(100 * match.strain.area, 3),
         "lengths": " ".join(f"{100 * x:.2f}" for x in match.lengths),
         "angle (deg)": round(match.angle_deg, 3),
         "matrices": f"{json.dumps(match.bottom.tolist())} {json.dumps(match.top.tolist())}",

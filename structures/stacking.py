@@ -1,18 +1,24 @@
 """Two layers on one cell, with the strain of each and the twist between them."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pymatgen.core import Lattice, Structure
 
 from .errors import InputError, StructureError
-from .strain import Strain, fold_angle, rotation_between, rotation_period, strain_between
+from .strain import (
+    Strain,
+    deformation,
+    fold_angle,
+    rotation_between,
+    strain_between,
+)
+from .sublattices import point_group, reduced
 
 Floats = NDArray[np.float64]
-Strained = Literal["top", "bottom", "both"]
 FLOOR = 2.0  # Angstrom below the stack, so that relaxing atoms do not wrap to the top of the cell
 
 
@@ -23,6 +29,8 @@ class Stack:
     structure: Structure
     bottom: tuple[int, ...]  # atoms of the bottom layer
     top: tuple[int, ...]  # atoms of the top layer
+    bottom_matrix: NDArray[np.int64]  # (2, 2) rows: the cell in vectors of the bottom layer
+    top_matrix: NDArray[np.int64]
     bottom_strain: Strain
     top_strain: Strain
     twist_deg: float  # between the a axes of the layers' own cells, folded by symmetry
@@ -39,7 +47,7 @@ def stack_layers(
     gap: float = 3.4,
     vacuum: float = 20.0,
     shift: tuple[float, float] = (0.0, 0.0),
-    strained: Strained = "top",
+    share: float = 1.0,
 ) -> Stack:
     """Put one layer on another on a common supercell.
 
@@ -53,8 +61,8 @@ def stack_layers(
         In Angstrom; positive.
     shift
         In-plane move of the top layer, in fractions of the common cell.
-    strained
-        Which layer takes the mismatch; ``both`` averages the two metric tensors.
+    share
+        How much of the mismatch the top layer takes, from 0 (none) to 1 (all).
 
     Returns
     -------
@@ -79,7 +87,7 @@ def stack_layers(
     cells = [_plane(bottom), _plane(top)]
     matrices = [_whole_matrix(bottom_matrix), _whole_matrix(top_matrix)]
     wide: list[Floats] = [matrix @ cell for matrix, cell in zip(matrices, cells, strict=True)]
-    common = _common_cell(wide[0], wide[1], strained)
+    common = _common_cell(wide[0], wide[1], share)
     low, high = _heights(bottom) + FLOOR, _heights(top) + FLOOR + gap
     high += np.ptp(low)
     c = float(high.max()) - FLOOR + vacuum
@@ -92,12 +100,41 @@ def stack_layers(
         structure=Structure(Lattice(matrix), lower[0] + upper[0], lower[1] + upper[1]),
         bottom=tuple(range(n_bottom)),
         top=tuple(range(n_bottom, n_all)),
+        bottom_matrix=matrices[0],
+        top_matrix=matrices[1],
         bottom_strain=strain_between(wide[0], common),
         top_strain=strain_between(wide[1], common),
         twist_deg=_twist(cells, wide, common),
         gap=gap,
         vacuum=vacuum,
     )
+
+
+def shift_top(stack: Stack, shift: Sequence[float], *, gap: float | None = None) -> Stack:
+    """Return the stack with its top layer moved in the plane, and to another gap if one is given.
+
+    Parameters
+    ----------
+    shift
+        In fractions of the common cell.
+    gap
+        In Angstrom; the vacuum stays.
+    """
+    new_gap = stack.gap if gap is None else gap
+    structure = stack.structure
+    rise = new_gap - stack.gap
+    places = structure.cart_coords.copy()
+    places[list(stack.top), 2] += rise
+    places[list(stack.top)] += np.array([*shift, 0.0]) @ structure.lattice.matrix
+    matrix = structure.lattice.matrix.copy()
+    matrix[2, 2] += rise
+    fractions = places @ np.linalg.inv(matrix)
+    fractions[:, :2] %= 1.0
+    fractions[fractions > 1 - 1e-9] = 0.0
+    moved = Structure(
+        Lattice(matrix), structure.species, fractions, site_properties=structure.site_properties
+    )
+    return replace(stack, structure=moved, gap=new_gap)
 
 
 def _plane(layer: Structure) -> Floats:
@@ -124,13 +161,18 @@ def _whole_matrix(matrix: ArrayLike) -> NDArray[np.int64]:
     return whole
 
 
-def _common_cell(bottom: Floats, top: Floats, strained: Strained) -> Floats:
-    """Return the cell both layers share, a along x."""
-    kept: dict[str, Floats] = {"top": bottom @ bottom.T, "bottom": top @ top.T}
-    metrics = kept | {"both": (kept["top"] + kept["bottom"]) / 2}
-    if strained not in metrics:
-        raise InputError(f"strained must be top, bottom or both, not {strained!r}")
-    return np.asarray(np.linalg.cholesky(metrics[strained]), dtype=np.float64)
+def _common_cell(bottom: Floats, top: Floats, share: float) -> Floats:
+    """Return the cell both layers share, a along x: the top's, stretched by a power of U.
+
+    U is the stretch that makes the top's cell the bottom's; U^share is done to the top and
+    U^(share - 1) to the bottom, so that swapping the layers and the shares changes nothing.
+    """
+    if not 0 <= share <= 1:
+        raise InputError(f"share {share} of the mismatch must lie between 0 and 1")
+    values, vectors = np.linalg.eigh(deformation(top, bottom) @ deformation(top, bottom).T)
+    stretch = vectors @ np.diag(values ** (share / 2)) @ vectors.T
+    common = top @ stretch
+    return np.asarray(np.linalg.cholesky(common @ common.T), dtype=np.float64)
 
 
 def _heights(layer: Structure) -> Floats:
@@ -164,9 +206,11 @@ def _repeat(
 
 def _twist(cells: list[Floats], wide: list[Floats], common: Floats) -> float:
     """Return the angle between the a axes of the two layers, up to the lattices' symmetry."""
-    turns = [
-        rotation_between(own, common) + float(np.degrees(np.arctan2(cell[0, 1], cell[0, 0])))
-        for own, cell in zip(wide, cells, strict=True)
-    ]
-    period = np.gcd(rotation_period(cells[0]), rotation_period(cells[1]))
-    return fold_angle(turns[1] - turns[0], float(period))
+    turns, orders = [], []
+    for own, cell in zip(wide, cells, strict=True):
+        # The shortest vectors name the lattice's direction whichever vectors are given.
+        short = reduced(cell, np.eye(2, dtype=np.int64)[None])[0] @ cell
+        angle = float(np.degrees(np.arctan2(short[0, 1], short[0, 0])))
+        turns.append(rotation_between(own, common) + angle)
+        orders.append(len(point_group(cell)[0]))
+    return fold_angle(turns[1] - turns[0], 360 / math.lcm(*orders))

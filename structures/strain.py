@@ -92,21 +92,6 @@ def rotation_between(own: ArrayLike, common: ArrayLike) -> float:
     return math.degrees(math.atan2(turn[0, 1], turn[0, 0]))
 
 
-def rotation_period(cell: ArrayLike) -> int:
-    """Return the smallest turn that carries a 2D lattice into itself: 60, 90 or 180 degrees.
-
-    Examples
-    --------
-    >>> rotation_period([[1.0, 0.0], [-0.5, 3**0.5 / 2]])
-    60
-    """
-    a, b = np.asarray(cell, dtype=float)
-    if abs(np.linalg.norm(a) - np.linalg.norm(b)) > 1e-3 * np.linalg.norm(a):
-        return 180
-    cosine = abs(a @ b) / (np.linalg.norm(a) * np.linalg.norm(b))
-    return 60 if abs(cosine - 0.5) < 1e-3 else 90 if cosine < 1e-3 else 180
-
-
 def fold_angle(angle: float, period: float) -> float:
     """Return the smallest angle, in degrees, that is the same twist up to the lattice's symmetry.
 

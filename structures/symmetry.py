@@ -72,6 +72,38 @@ def _dataset(structure: Structure, symprec: float) -> Mapping[str, NDArray[Any]]
     return found
 
 
+def primitive_lattice(
+    structure: Structure, *, symprec: float = 0.01
+) -> tuple[NDArray[np.float64], tuple[str, ...], NDArray[np.float64]]:
+    """Return lattice (unturned), symbols and fractional coordinates of the primitive cell.
+
+    Examples
+    --------
+    >>> from heterofire.structures.crystals import build_crystal
+    >>> primitive_lattice(build_crystal("LiF"))[1]
+    ('Li', 'F')
+    """
+    cell = (structure.lattice.matrix, structure.frac_coords, structure.atomic_numbers)
+    found = spglib.standardize_cell(cell, to_primitive=True, no_idealize=True, symprec=symprec)
+    if found is None:
+        raise StructureError(f"spglib finds no primitive cell of {structure.composition.formula}")
+    lattice, fractions, numbers = found
+    symbols = {site.specie.Z: site.specie.symbol for site in structure}
+    return np.asarray(lattice), tuple(symbols[int(z)] for z in numbers), np.asarray(fractions)
+
+
+def primitive_cells(structure: Structure, *, symprec: float = 0.01) -> int:
+    """Return how many primitive cells a cell holds.
+
+    Examples
+    --------
+    >>> from heterofire.structures.crystals import build_crystal
+    >>> primitive_cells(build_crystal("LiF"))
+    4
+    """
+    return len(structure) // len(primitive_lattice(structure, symprec=symprec)[1])
+
+
 def match_positions(
     structure: Structure, frac_coords: NDArray[np.float64], *, symprec: float
 ) -> NDArray[np.int64]:

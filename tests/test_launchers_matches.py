@@ -18,10 +18,22 @@ def test_graphite_and_mos2_are_listed_with_every_measure_and_drawn(tmp_path):
     done = run("graphite_2H", "MoS2_2H", "--max-area", 70, "--json", "-o", tmp_path / "m.png")
     assert done.exit_code == 0
     (row,) = json.loads(done.stdout)
-    assert (row["atoms"], row["cells"], row["best"]) == (90, "12 | 7", "*")
+    assert (row["atoms"], row["cells"], row["best"]) == (45, "12 | 7", "*")
     assert row["twist (deg)"] == pytest.approx(10.893, abs=1e-3)
-    assert {"largest", "von Mises", "area change", "lengths", "angle (deg)"} <= set(row)
+    assert {"bottom", "top", "von Mises", "vM (G-L)", "area", "lengths", "angle (deg)"} <= set(row)
     assert (tmp_path / "m.png").stat().st_size > 5000
+
+
+def test_two_layers_of_each_bulk_cell_have_twice_the_atoms():
+    done = run("graphite_2H", "MoS2_2H", "--max-area", 190, "--layers", 2, 2, "--json")
+    atoms = {row["cells"]: row["atoms"] for row in json.loads(done.stdout)}
+    assert (atoms["12 | 7"], atoms["21 | 13"], atoms["31 | 19"]) == (90, 162, 238)
+
+
+def test_the_mismatch_is_shared_as_asked():
+    done = run("graphite_2H", "MoS2_2H", "--max-area", 70, "--share", 0.5, "--json")
+    (row,) = json.loads(done.stdout)
+    assert row["bottom"] < 0 < row["top"] < 1.1
 
 
 def test_a_twist_range_is_kept():

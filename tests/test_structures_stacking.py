@@ -62,17 +62,15 @@ def test_twisted_bilayer_has_the_known_angle():
     assert built.top_strain.principal == pytest.approx((0, 0), abs=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("strained", "bottom", "top"), [("top", 0, 0.0209), ("bottom", -0.0205, 0)], ids=str
-)
-def test_the_chosen_layer_takes_the_strain(strained, bottom, top):
-    built = stack(strained=strained)
+@pytest.mark.parametrize(("share", "bottom", "top"), [(1.0, 0, 0.0209), (0.0, -0.0205, 0)], ids=str)
+def test_the_chosen_layer_takes_the_strain(share, bottom, top):
+    built = stack(share=share)
     assert built.bottom_strain.largest == pytest.approx(bottom, abs=1e-4)
     assert built.top_strain.largest == pytest.approx(top, abs=1e-4)
 
 
 def test_shared_strain_has_opposite_signs():
-    built = stack(strained="both")
+    built = stack(share=0.5)
     assert built.bottom_strain.largest < 0 < built.top_strain.largest
 
 
@@ -105,9 +103,9 @@ def rotation_about_z(angle):
         {"vacuum": -1.0},
         {"top_matrix": [[1.5, 0], [0, 1]]},
         {"top_matrix": [[0, 1], [1, 0]]},
-        {"strained": "left"},
+        {"share": 1.5},
     ],
-    ids=["gap", "vacuum", "fraction", "left-handed", "strained"],
+    ids=["gap", "vacuum", "fraction", "left-handed", "share"],
 )
 def test_senseless_stack_is_refused(bad):
     with pytest.raises(InputError):

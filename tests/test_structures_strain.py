@@ -10,7 +10,6 @@ from heterofire.structures.errors import StructureError
 from heterofire.structures.strain import (
     fold_angle,
     rotation_between,
-    rotation_period,
     strain_between,
 )
 
@@ -58,21 +57,6 @@ def test_rotation_is_found_under_strain(angle, sx, sy):
     stretched_along_axes = np.diag([sx, sy])
     found = rotation_between(np.eye(2), stretched_along_axes @ rotation(angle))
     assert math.cos(math.radians(found - angle)) == pytest.approx(1, abs=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("cell", "period"),
-    [
-        (HEXAGONAL, 60),
-        ([[2, 0], [1, 3**0.5]], 60),
-        ([[2, 0], [0, 2]], 90),
-        ([[2, 0], [0, 3]], 180),
-        ([[2, 0], [0.3, 2]], 180),
-    ],
-    ids=["hexagonal-120", "hexagonal-60", "square", "rectangular", "oblique"],
-)
-def test_lattice_knows_its_rotations(cell, period):
-    assert rotation_period(cell) == period
 
 
 @given(st.floats(-720, 720), st.integers(-5, 5))
