@@ -29,7 +29,7 @@ def print_matches(
     as_json: bool,
 ) -> None:
     """Print every common (001) supercell of two crystals, the best ones marked; draw them."""
-    structures = [_crystal(name) for name in (bottom, top)]
+    structures = [find_crystal(name) for name in (bottom, top)]
     cells = [in_plane_cell(s, name) for s, name in zip(structures, (bottom, top), strict=True)]
     matches = match_lattices(
         *cells,
@@ -72,8 +72,14 @@ def in_plane_cell(structure: Structure, name: str) -> Floats:
     return np.array([[length, 0.0], [along, height]])
 
 
-def _crystal(name: str) -> Structure:
-    """Return a crystal by its name, or from a structure file."""
+def find_crystal(name: str) -> Structure:
+    """Return a crystal by its name, or from a structure file.
+
+    Raises
+    ------
+    InputError
+        There is neither a crystal nor a file of this name, or the file cannot be read.
+    """
     if name in crystal_names():
         return build_crystal(name)
     if Path(name).exists():

@@ -1,9 +1,9 @@
-"""Reciprocal metrics: which lattice parameters a symmetry leaves free, and which ones peaks give."""
+"""Reciprocal metrics: the lattice parameters that symmetry leaves free and that peaks give."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pymatgen.core import Lattice, Structure
-from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
+from pymatgen.symmetry.analyzer import SpacegroupAnalyzer, SymmetryUndeterminedError
 
 from .errors import StructureError
 
@@ -57,6 +57,22 @@ def with_metric(structure: Structure, metric: ArrayLike) -> Structure:
     return Structure(lattice, structure.species_and_occu, structure.frac_coords)
 
 
+def conventional_cell(structure: Structure, *, symprec: float = 0.01) -> Structure:
+    """Return a crystal in its conventional cell, to which published indices refer.
+
+    A cell that is as large as that one is kept as it is.
+
+    Examples
+    --------
+    >>> from heterofire.structures.crystals import build_crystal
+    >>> len(conventional_cell(build_crystal("LiF", primitive=True)))
+    8
+    """
+    found = _analyzer(structure, symprec).get_conventional_standard_structure()
+    is_same = abs(found.volume / structure.volume - 1) < 0.01
+    return structure.copy() if is_same else found
+
+
 def metric_basis(structure: Structure, *, symprec: float = 0.01) -> Floats:
     """Return the reciprocal metrics that the crystal's point group leaves free.
 
@@ -85,13 +101,7 @@ def metric_basis(structure: Structure, *, symprec: float = 0.01) -> Floats:
     >>> [len(metric_basis(build_crystal(name))) for name in ("LiF", "graphite_2H", "S8_alpha")]
     [1, 2, 3]
     """
-    try:
-        operations = SpacegroupAnalyzer(structure, symprec=symprec).get_symmetry_operations()
-    except (TypeError, ValueError) as error:
-        raise StructureError(
-            f"spglib finds no symmetry in {structure.composition.formula}, not even the identity: "
-            "two atoms may be at the same place"
-        ) from error
+    operations = _analyzer(structure, symprec).get_symmetry_operations()
     rotations = np.array([operation.rotation_matrix for operation in operations])
     averages = []
     for i, j in _PAIRS:
@@ -132,7 +142,8 @@ def refine_metric(
     Examples
     --------
     >>> cubic = np.eye(3)[None]
-    >>> float(refine_metric(cubic, [[1, 0, 0], [2, 0, 0]], [0.25, 1.0], [1, 1])[0, 0])
+    >>> refined = refine_metric(cubic, [[1, 0, 0], [2, 0, 0]], [0.25, 1.0], [1, 1])
+    >>> float(round(refined[0, 0], 9))
     0.25
     """
     tensors = np.asarray(basis, dtype=float)
@@ -158,3 +169,14 @@ def largest_change(metric: ArrayLike, reference: ArrayLike) -> float:
     ratio = np.linalg.solve(np.asarray(metric, dtype=float), np.asarray(reference, dtype=float))
     stretches = np.sqrt(np.abs(np.linalg.eigvals(ratio)))
     return float(np.max(np.abs(stretches - 1)))
+
+
+def _analyzer(structure: Structure, symprec: float) -> SpacegroupAnalyzer:
+    """Return the symmetry of a structure, or say that it has none."""
+    try:
+        return SpacegroupAnalyzer(structure, symprec=symprec)
+    except (SymmetryUndeterminedError, TypeError, ValueError) as error:
+        raise StructureError(
+            f"spglib finds no symmetry in {structure.composition.formula}, not even the identity: "
+            "two atoms may be at the same place"
+        ) from error
