@@ -120,6 +120,8 @@ def verdict(fits: Sequence[PhaseFit]) -> str:
         f"{best.name} fits: {len(best.peaks)} of {len(best.peaks)} peaks explained, mean deviation "
         f"{best.deviation:.2f} deg, {_lengths(best)}."
     )
+    if not best.is_tested:
+        text += " That tests nothing: each peak was needed for the lattice."
     others = ", ".join(fit.name for fit in fitting[1:])
     if others:
         text += f" {others} cannot be told from it by these peaks alone."

@@ -11,6 +11,7 @@ from ..structures.indexing import STRONG, VISIBLE
 from .drawings import add_legend, panels
 from .plots import BLACK, BLUE, GREY, ORANGE, VERMILION, axes_or_new
 
+_STYLE = {"font.size": 7, "legend.frameon": False, "svg.hashsalt": "heterofire"}
 _MARGIN = 5.0  # degrees beyond the first and last peak
 
 
@@ -37,7 +38,7 @@ def plot_pattern(fit: PhaseFit, ax: Axes | None = None) -> Axes:
     for line in lines:
         if line in used or line in fit.absent or line.intensity > STRONG:
             ax.annotate(
-                line.label, (line.two_theta, line.intensity), xytext=(2, 0), fontsize=5,
+                line.label, (line.two_theta, max(line.intensity, 60)), xytext=(2, 0), fontsize=5,
                 textcoords="offset points", rotation=90, va="top",
             )  # fmt: skip
     for colour, label, is_explained in (
@@ -54,13 +55,13 @@ def plot_pattern(fit: PhaseFit, ax: Axes | None = None) -> Axes:
 def draw_patterns(fits: Sequence[PhaseFit], *, kind: str) -> bytes:
     """Return the patterns of some phases, one below the other, as a png, svg or pdf file."""
     stream = io.BytesIO()
-    with mpl.rc_context({"font.size": 7, "svg.hashsalt": "heterofire"}):
+    with mpl.rc_context(_STYLE):
         figure, axes = panels(len(fits), 0.6 + 1.3 * len(fits))
         for ax, fit in zip(axes, fits, strict=True):
             plot_pattern(fit, ax)
             deviation = f"{fit.deviation:.2f}° mean deviation"
             ax.set_title(f"{fit.name}, {deviation}", loc="left", fontsize=7, fontweight="bold")
-        axes[-1].set_xlabel(f"2θ (°), {fits[0].wavelength:.5g} Å")
-        add_legend(figure, axes, columns=3)
+        axes[-1].set_xlabel(f"2θ (°), {fits[0].wavelength:.6g} Å")
+        add_legend(figure, axes, columns=2)
         figure.savefig(stream, format=kind, dpi=300)
     return stream.getvalue()

@@ -99,6 +99,11 @@ class PhaseFit:
         return not self.unexplained and not self.absent and self.deviation <= AGREES
 
     @property
+    def is_tested(self) -> bool:
+        """Tell whether more peaks are explained than lattice parameters were refined."""
+        return len(self.peaks) - len(self.unexplained) > self.n_refined
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """Return what to keep in mind about the refinement, in words."""
         found = []
@@ -109,14 +114,17 @@ class PhaseFit:
         ]
         if moved:
             found.append(f"the lattice moved by more than 1 %: {', '.join(moved)}")
-        if self.n_refined < self.n_free:
+        if self.n_refined == 0:
+            found.append("no peak is near a line: the lattice was not refined")
+        elif self.n_refined < self.n_free:
             found.append(
-                f"the indexed peaks do not determine {self.n_free} lattice parameters: "
-                + ("only the scale was refined" if self.n_refined else "none was refined")
+                f"the indexed peaks do not determine {self.n_free} lattice parameters: only the "
+                "scale was refined"
             )
-        elif self.n_refined >= len(self.peaks) - len(self.unexplained):
+        elif not self.is_tested:
             found.append(
-                f"{self.n_refined} parameters from as many peaks: no peak is left to test the phase"
+                "no peak is left to test the phase after the refinement of its lattice parameters "
+                f"({self.n_refined})"
             )
         return tuple(found)
 

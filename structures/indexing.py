@@ -51,7 +51,8 @@ def search_lattice(
         Metric (3, 3) and the number of parameters refined in it: all of basis, or 1 for the scale
         where the explained peaks determine no more, or 0 where no peak is explained.
     """
-    best: tuple[_Score, Refined] = _score(pattern, measured, own, own), (own, 0)
+    unrefined = (*_score(pattern, measured, own, own)[:3], np.inf)  # the last of equals
+    best: tuple[_Score, Refined] = unrefined, (own, 0)
     seen: dict[tuple[int, ...], Refined | None] = {}
     for scale in 1 + LARGEST_CHANGE * np.linspace(-1, 1, _STARTS):
         found = _settle(pattern, measured, own, basis, (tolerance, scale), seen)

@@ -58,9 +58,17 @@ class Pattern:
         if len(free) > 1:
             sizes = np.sqrt(np.arange(2, len(free) + 2)) * _SPLIT * np.trace(metric) / 3
             metric = metric + np.tensordot(sizes, free, axes=1)
-        found = XRDCalculator(wavelength).get_pattern(
-            with_metric(structure, metric), two_theta_range=(0, max(90.0, two_theta_max))
-        )
+        reach = max(90.0, two_theta_max)
+        try:
+            found = XRDCalculator(wavelength).get_pattern(
+                with_metric(structure, metric), two_theta_range=(0, reach)
+            )
+        except (ValueError, IndexError) as error:
+            raise InputError(
+                f"{structure.composition.reduced_formula} has no line below {reach:.0f} degrees "
+                f"at {wavelength:.6g} A, or an element without scattering factors ({error}): check "
+                "the wavelength and the elements"
+            ) from error
         families = tuple(
             tuple(
                 _written(family["hkl"], metric)
