@@ -110,7 +110,7 @@ def verdict(fits: Sequence[PhaseFit]) -> str:
     --------
     >>> found, _ = fit_all(["K2S", "LiF"], [38.6, 44.9], wavelength="CuKa", fix_ratio=False)
     >>> print(verdict(found))
-    LiF fits: 2 of 2 peaks explained, mean deviation 0.01 deg, a = 4.034 A (+0.2 %). K2S does not.
+    LiF fits: 2 of 2 peaks explained, mean deviation 0.01 deg, a = 4.038 A (+0.3 %). K2S does not.
     """
     fitting = [fit for fit in fits if fit.fits]
     best = fits[0]

@@ -38,7 +38,7 @@ def plot_pattern(fit: PhaseFit, ax: Axes | None = None) -> Axes:
     for line in lines:
         if line in used or line in fit.absent or line.intensity > STRONG:
             ax.annotate(
-                line.label, (line.two_theta, max(line.intensity, 60)), xytext=(2, 0), fontsize=5,
+                line.label, (line.two_theta, max(line.intensity, 70)), xytext=(2, 0), fontsize=5,
                 textcoords="offset points", rotation=90, va="top",
             )  # fmt: skip
     for colour, label, is_explained in (
