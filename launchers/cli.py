@@ -154,6 +154,30 @@ def interface(
     )
 
 
+@app.command(epilog="Example: heterofire identify Ni2Mo3N Ni3Mo3N_eta6 --peaks 40.70,43.01,45.23")
+def identify(
+    peaks: Annotated[str, typer.Option(help="Measured 2theta in degrees, with commas between.")],
+    crystals: Annotated[
+        list[str] | None, typer.Argument(help="Names or structure files; default: all known.")
+    ] = None,
+    wavelength: Annotated[
+        str, typer.Option(help="Such as CuKa (Ka1 and Ka2 weighted), CuKa1, or Angstrom.")
+    ] = "CuKa",
+    fix_ratio: Annotated[
+        bool, typer.Option("--fix-ratio", help="Refine the scale of the lattice only.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Drawing: *.png, *.svg or *.pdf.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Index X-ray powder peaks, refine the lattice, and say which crystal fits."""
+    from .identification import print_identification
+
+    options: Any = {"wavelength": wavelength, "fix_ratio": fix_ratio}
+    print_identification(crystals or [], peaks, **options, drawing=output, as_json=as_json)
+
+
 @app.command(epilog="Example: heterofire plan potassium-anode --profile paper")
 def plan(
     study: StudyName,
