@@ -133,7 +133,7 @@ def build_interface(
     )
     if gap is None:
         lower, upper = layers_of(stack)
-        gap = nest(stack.structure.lattice.matrix[:2, :2], lower, upper, shift).gap
+        gap = nest(stack.structure.lattice.matrix[:2, :2], lower, upper, shift)[0].gap
     stack = shift_top(stack, shift, gap=gap)
     check_structure(stack.structure)
     return replace(stack, structure=hold_lowest(stack.structure, frozen_height)[0])

@@ -6,7 +6,7 @@ Bollmann). Where that cell is small, as in most twisted cells, the register hard
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -95,13 +95,16 @@ def find_registers(
         raise InputError(f"a grid spacing of {spacing} Angstrom is none")
     points, lattice = _grid(stack, spacing)
     groups = orbits(range(len(points)), _images(stack, points, lattice))
-    found = []
-    for group in groups:
-        shift = (float(points[group[0]][0]), float(points[group[0]][1]))
-        nesting = _nesting(stack, shift)
-        found.append(
-            Register(shift=shift, multiplicity=len(group), gap=nesting.gap, score=nesting.score)
+    shifts = [points[group[0]] for group in groups]
+    found = [
+        Register(
+            shift=(float(shift[0]), float(shift[1])),
+            multiplicity=len(group),
+            gap=nesting.gap,
+            score=nesting.score,
         )
+        for group, shift, nesting in zip(groups, shifts, _nestings(stack, shifts), strict=True)
+    ]
     found.sort(key=lambda r: (-round(r.score, 4), r.shift))
     found = found[:max_registers]
     if energy is None:
@@ -112,13 +115,13 @@ def find_registers(
     return sorted(ranked, key=lambda r: r.energy if r.energy is not None else math.inf)
 
 
-def _nesting(stack: Stack, shift: tuple[float, float]) -> Nesting:
-    """Return how the two layers of a stack nest at a shift."""
+def _nestings(stack: Stack, shifts: Sequence[Floats]) -> list[Nesting]:
+    """Return how the two layers of a stack nest at each shift."""
     lower, upper = (
         Structure.from_sites([stack.structure[i] for i in atoms])
         for atoms in (stack.bottom, stack.top)
     )
-    return nest(stack.structure.lattice.matrix[:2, :2], lower, upper, shift)
+    return nest(stack.structure.lattice.matrix[:2, :2], lower, upper, np.array(shifts))
 
 
 def _grid(stack: Stack, spacing: float) -> tuple[Floats, Floats]:

@@ -188,7 +188,7 @@ def test_equal_registers_have_equal_scores():
     lower, upper = layers_of(stack)
     classes = {round(r.score, 6) for r in find_registers(stack, spacing=0.25)}
     grid = [(i / 12, j / 12) for i in range(12) for j in range(12)]
-    assert {round(nest(plane, lower, upper, shift).score, 6) for shift in grid} <= classes
+    assert {round(n.score, 6) for n in nest(plane, lower, upper, grid)} <= classes
 
 
 def test_a_lattice_vector_of_either_layer_changes_nothing(mon, mos2):
@@ -200,9 +200,9 @@ def test_a_lattice_vector_of_either_layer_changes_nothing(mon, mos2):
     assert areas[0] > 0
     plane = stack.structure.lattice.matrix[:2, :2]
     lower, upper = layers_of(stack)
-    here = nest(plane, lower, upper).score
-    assert nest(plane, lower, upper, cell[0] + 2 * cell[1]).score == pytest.approx(here)
-    half = nest(plane, lower, upper, cell[0] / 2).score
+    shifts = [(0, 0), cell[0] + 2 * cell[1], cell[0] / 2]
+    here, alike, half = (n.score for n in nest(plane, lower, upper, shifts))
+    assert alike == pytest.approx(here)
     assert half != pytest.approx(here, rel=1e-6)
 
 

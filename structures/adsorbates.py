@@ -1,0 +1,278 @@
+"""Molecules on surfaces: sites and orientations sampled, clashes filtered, ions added.
+
+A molecule is turned so that each of its atoms, edges and faces looks down in turn, moved over a
+grid of the surface cell, and lowered until it touches best (see `nest`). What comes out is a start
+for a relaxation, ranked by contacts; it knows no electrons.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+from pymatgen.core import Structure
+from scipy.spatial.transform import Rotation
+
+from .contacts import SOFTNESS, Nesting, bonding_distance, closest_ratio, nest
+from .errors import InputError, StructureError
+from .molecules import Species
+from .sites import HOST_RADII, ION_RADII
+
+Floats = NDArray[np.float64]
+
+CLASH = 0.8  # of the sum of covalent radii; closer atoms of two molecules overlap
+APART = 3.0  # Angstrom that a molecule needs to its own periodic image
+ION_TO_ION = 2.8  # Angstrom between two counter-ions at least
+_GRID = 200  # directions around an atom
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """A molecule on a surface."""
+
+    structure: Structure  # the surface's atoms in their order, then the molecule's in its own
+    atoms: tuple[int, ...]  # of the molecule
+    species: Species
+    score: float  # contacts with the surface, see `nest`
+    site: tuple[float, float]  # of the molecule's centre, fractions of the surface cell
+    height: float  # Angstrom from the highest atom of the surface to the lowest of the molecule
+
+
+def place_on_surface(
+    surface: Structure,
+    species: Species,
+    *,
+    spacing: float = 1.0,
+    near: Sequence[float] | None = None,
+    within: float = 4.0,
+    hosts: Sequence[int] | None = None,
+    max_placements: int = 1,
+) -> list[Placement]:
+    """Return the best places and orientations of a molecule on a surface.
+
+    Parameters
+    ----------
+    surface
+        Slab with c along z and vacuum above, other molecules included.
+    species
+        What to place; its charge and multiplicity are carried along.
+    spacing
+        Step of the grid over the surface cell in Angstrom.
+    near, within
+        Keep to so many Angstrom in the plane around a place (fractions of a and b).
+    hosts
+        Atoms that a radical may bind to; by default all, other molecules included.
+
+    Raises
+    ------
+    InputError
+        The molecule is larger than the cell.
+    StructureError
+        Every place overlaps with what is there.
+
+    Examples
+    --------
+    >>> from heterofire.structures.layers import mx2_monolayer
+    >>> from heterofire.structures.molecules import build_species
+    >>> layer = mx2_monolayer(c=25.0) * (3, 3, 1)
+    >>> best = place_on_surface(layer, build_species("OH"))[0]
+    >>> best.structure.composition.formula, best.species.charge
+    ('Mo9 H1 S18 O1', 0)
+    """
+    plane = surface.lattice.matrix[:2, :2]
+    found = list[Placement]()
+    shifts = _shifts(plane, spacing, near, within)
+    for turned in _orientations(species):
+        molecule = _in_cell(surface, species, turned)
+        _check_size(surface, species, molecule)
+        nestings = nest(plane, surface, molecule, shifts, heads=species.heads, hosts=hosts)
+        # Only the best few of an orientation are built.
+        ranked = sorted(zip(nestings, shifts, strict=True), key=lambda n: -n[0].score)
+        for nesting, shift in ranked[: 4 * max_placements]:
+            found.append(_placed(surface, species, molecule, shift, nesting))
+    found.sort(key=lambda p: (-round(p.score, 4), p.site))
+    clear = [p for p in found if closest_ratio(p.structure, p.atoms)[0] >= CLASH]
+    if not clear:
+        ratio, atom, other = closest_ratio(found[0].structure, found[0].atoms)
+        raise StructureError(
+            f"no place for {species.name}: the best overlaps, atoms {atom + 1} and {other + 1} at "
+            f"{ratio:.0%} of the sum of their radii (at least {CLASH:.0%} is wanted). Use a larger "
+            "cell, or another place"
+        )
+    return _distinct(clear, max_placements)
+
+
+def add_counter_ions(
+    structure: Structure, around: Sequence[int], n: int, *, ion: str = "Li"
+) -> Structure:
+    """Return the structure with cations at the anions of a molecule, so that the cell is neutral.
+
+    Parameters
+    ----------
+    around
+        Atoms of the molecule; ions go where its S, O, Se and the like offer the best contacts.
+    n
+        How many; each is at least 2.8 Angstrom from the others.
+    ion
+        Li, Na or K.
+
+    Raises
+    ------
+    StructureError
+        There is no room for so many.
+
+    Examples
+    --------
+    >>> from heterofire.structures.molecules import build_species, species_in_box
+    >>> box = species_in_box(build_species("PS4(3-)"))
+    >>> add_counter_ions(box, range(5), 3).composition.formula
+    'Li3 P1 S4'
+    """
+    if ion not in ION_RADII:
+        raise InputError(f"no radius for ion {ion!r}; there are {', '.join(ION_RADII)}")
+    anions = [i for i in around if structure[i].specie.symbol in HOST_RADII]
+    result = structure.copy()
+    flags = "selective_dynamics" in structure.site_properties
+    for count in range(n):
+        places = np.vstack([_shell(structure, i, ion) for i in anions] or [np.empty((0, 3))])
+        scores = _ion_scores(result, places, ion)
+        if not len(scores) or not np.isfinite(scores).any():
+            raise StructureError(f"no room for {n} {ion} around the molecule: {count} fit")
+        best = places[int(np.nanargmax(np.where(np.isfinite(scores), scores, np.nan)))]
+        properties = {"selective_dynamics": [True] * 3} if flags else None
+        result.append(ion, best, coords_are_cartesian=True, properties=properties)
+    return result
+
+
+def _orientations(species: Species) -> list[Floats]:
+    """Return positions with each atom, edge and face looking down, turned about the normal.
+
+    Hydrogen never looks down: radicals bind by their heavy atom.
+    """
+    centred = species.positions - species.positions.mean(axis=0)
+    reach = np.linalg.norm(centred, axis=1)
+    heavy = [i for i, s in enumerate(species.symbols) if s != "H" and reach[i] > 0.3]
+    groups = [list(g) for size in (1, 2, 3) for g in combinations(heavy, size)]
+    found, profiles = list[Floats](), set[tuple[tuple[str, float], ...]]()
+    for total in [centred[group].sum(axis=0) for group in groups] or [np.array([0, 0, -1.0])]:
+        if np.linalg.norm(total) < 0.3:
+            continue
+        down, _ = Rotation.align_vectors([[0, 0, -1]], [total])
+        places = down.apply(centred)
+        profile = tuple(sorted(zip(species.symbols, places[:, 2].round(1).tolist(), strict=True)))
+        if profile in profiles:  # looks the same but for a turn, by the molecule's own symmetry
+            continue
+        profiles.add(profile)
+        angles = (0, 45, 90, 135) if len(centred) > 2 else (0,)
+        found += [Rotation.from_euler("z", a, degrees=True).apply(places) for a in angles]
+    return found
+
+
+def _in_cell(surface: Structure, species: Species, positions: Floats) -> Structure:
+    """Return the molecule alone in the surface's cell, its centre at the corner."""
+    return Structure(
+        surface.lattice,
+        list(species.symbols),
+        positions - [0, 0, positions[:, 2].min()],
+        coords_are_cartesian=True,
+        to_unit_cell=False,
+    )
+
+
+def _check_size(surface: Structure, species: Species, molecule: Structure) -> None:
+    """Refuse a molecule whose periodic images come too close."""
+    vectors = surface.lattice.matrix[:2]
+    images = [
+        i * vectors[0] + j * vectors[1] for i in (0, 1) for j in (-1, 0, 1) if (i, j) > (0, 0)
+    ]
+    places = molecule.cart_coords
+    nearest = min(
+        float(np.linalg.norm(places[:, None] - places[None] + image, axis=2).min())
+        for image in images
+    )
+    if nearest < APART:
+        a, b, _ = surface.lattice.abc
+        raise InputError(
+            f"{species.name} comes within {nearest:.2f} Angstrom of its own image in a cell of "
+            f"{a:.2f} x {b:.2f} Angstrom (at least {APART} is wanted): repeat the cell"
+        )
+
+
+def _shifts(
+    plane: Floats, spacing: float, near: Sequence[float] | None, within: float
+) -> list[tuple[float, float]]:
+    """Return grid points over the surface cell, or those around one place."""
+    n = [max(1, int(np.ceil(length / spacing))) for length in np.linalg.norm(plane, axis=1)]
+    points = [(i / n[0], j / n[1]) for i in range(n[0]) for j in range(n[1])]
+    if near is None:
+        return points
+    steps = np.array(points) - np.asarray(near)[:2]
+    images = np.array([[i, j] for i in (-1, 0, 1) for j in (-1, 0, 1)])
+    steps -= np.round(steps)
+    distances = np.linalg.norm((steps[:, None] + images) @ plane, axis=2).min(axis=1)
+    return [p for p, d in zip(points, distances, strict=True) if d <= within]
+
+
+def _placed(
+    surface: Structure,
+    species: Species,
+    molecule: Structure,
+    shift: tuple[float, float],
+    nesting: Nesting,
+) -> Placement:
+    """Return the surface with the molecule over a place."""
+    rise = surface.cart_coords[:, 2].max() + nesting.gap
+    move = np.array([*shift, 0.0]) @ surface.lattice.matrix + np.array([0, 0, rise])
+    result = surface.copy()
+    flags = "selective_dynamics" in surface.site_properties
+    for symbol, place in zip(species.symbols, molecule.cart_coords + move, strict=True):
+        properties = {"selective_dynamics": [True] * 3} if flags else None
+        result.append(symbol, place, coords_are_cartesian=True, properties=properties)
+    return Placement(
+        structure=result,
+        atoms=tuple(range(len(surface), len(result))),
+        species=species,
+        score=nesting.score,
+        site=shift,
+        height=nesting.gap,
+    )
+
+
+def _distinct(placements: Sequence[Placement], n: int) -> list[Placement]:
+    """Return the best placements at different places."""
+    kept = list[Placement]()
+    for placement in placements:
+        if len(kept) == n:
+            break
+        if all(placement.site != other.site for other in kept):
+            kept.append(placement)
+    return kept
+
+
+def _shell(structure: Structure, atom: int, ion: str) -> Floats:
+    """Return places around an anion at the sum of the ionic radii."""
+    radius = ION_RADII[ion] + HOST_RADII[structure[atom].specie.symbol]
+    i = np.arange(_GRID) + 0.5
+    height, angle = 1 - 2 * i / _GRID, np.pi * (1 + 5**0.5) * i
+    ring = np.sqrt(1 - height**2)
+    sphere = np.stack([ring * np.cos(angle), ring * np.sin(angle), height], axis=1)
+    places: Floats = structure[atom].coords + radius * sphere
+    return places
+
+
+def _ion_scores(structure: Structure, places: Floats, ion: str) -> Floats:
+    """Return contacts of an ion with anions at each place; -inf where it overlaps."""
+    if not len(places):
+        return np.empty(0)
+    fractions = structure.lattice.get_fractional_coords(places)
+    distances = structure.lattice.get_all_distances(fractions, structure.frac_coords)
+    symbols = [site.specie.symbol for site in structure]
+    radii = np.array([HOST_RADII.get(s, np.nan) for s in symbols])
+    bond = np.exp(np.clip((radii + ION_RADII[ion] - distances) / SOFTNESS, None, 20))
+    scores = np.nansum(2 * bond - bond**2, axis=1)
+    least = np.array(
+        [ION_TO_ION if s == ion else CLASH * bonding_distance(ion, s) for s in symbols]
+    )
+    scores[(distances < least).any(axis=1)] = -np.inf
+    return np.asarray(scores, dtype=np.float64)
