@@ -19,7 +19,7 @@ STENCILS: dict[int, dict[int, float]] = {
 }
 
 
-class _Stopped(Exception):
+class _StoppedError(Exception):
     """STOPCAR asked for an end."""
 
 
@@ -53,7 +53,7 @@ def run_vibrations(
         free = free_coordinates(poscar)
         constants = _force_constants(steps, at_rest, free, settings)
         modes = solve_modes(poscar, free, constants)
-    except _Stopped as stop:
+    except _StoppedError as stop:
         status, remark = "stopped", str(stop)
     files.finish(remark, potential, modes)
     return Outcome(
@@ -79,7 +79,7 @@ class _Steps:
         line = self._files.step(evaluation, positions, at_rest=self._at_rest)
         report(line, self._freedom.largest_force(evaluation.forces))
         if stop := self._stopper.check():
-            raise _Stopped(STOPPED[stop])
+            raise _StoppedError(STOPPED[stop])
         return evaluation.forces
 
 
