@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 from pymatgen.core import Molecule, Structure
-from pymatgen.symmetry.analyzer import PointGroupAnalyzer
 
 from ..structures.errors import RunError
 from .records import Floats, Vibrations
@@ -114,6 +113,8 @@ def inner_vibrations(vibrations: Vibrations, rigid: Floats) -> Floats:
 
 def _symmetry_number(atoms: Atoms) -> int:
     """Return how many rotations leave the molecule as it is."""
+    from pymatgen.symmetry.analyzer import PointGroupAnalyzer  # slow to import
+
     if len(atoms) == 1:
         return 1
     molecule = Molecule(atoms.get_chemical_symbols(), atoms.positions)

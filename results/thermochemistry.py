@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase import units
-from ase.thermochemistry import IdealGasThermo
 
 from ..structures.errors import RunError
 from .molecules import free_molecule
@@ -246,6 +245,8 @@ def molecule_thermochemistry(
     floor_mev
         See `settle_modes`.
     """
+    from ase.thermochemistry import IdealGasThermo  # takes 0.3 s, and few runs need it
+
     if temperature <= 0:
         raise RunError(f"an ideal gas at {temperature:g} K: give a temperature above 0 K.")
     molecule = free_molecule(run.structure, run.vibrations)
