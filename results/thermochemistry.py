@@ -275,7 +275,7 @@ def molecule_thermochemistry(
         free_energy=float(enthalpy - temperature * entropy),
         energies=tuple(settled.energies.tolist()),
         imaginary=settled.imaginary,
-        notes=(about, *settled.notes),
+        notes=(about, "F_vib is that of the vibrations alone", *settled.notes),
     )
 
 

@@ -187,6 +187,17 @@ def test_ase_reads_frequencies_and_hessian(water):
     np.testing.assert_allclose(energies.real.max() * 8065.544, found[0], atol=0.1)
 
 
+def test_outcar_holds_the_derivatives_of_the_forces_before_the_modes(water):
+    table = (water / "OUTCAR").read_text().split("SECOND DERIVATIVES (NOT SYMMETRIZED)")[1]
+    lines = table.split("Eigenvectors")[0].splitlines()[2:12]
+    assert lines[0].split()[:4] == ["1X", "1Y", "1Z", "2X"]
+    found = np.array([[float(word) for word in line.split()[1:]] for line in lines[1:]])
+    np.testing.assert_allclose(found, found.T, atol=0.05)
+    assert (np.diag(found) < 1e-6).all()
+    # Whatever is displaced, the forces on all atoms sum to zero.
+    np.testing.assert_allclose(found[:, 0::3].sum(axis=1), 0, atol=1e-4)
+
+
 def test_each_displacement_is_a_step_and_contcar_is_the_geometry_itself(water):
     assert len(Oszicar(water / "OSZICAR").ionic_steps) == 1 + 2 * 9
     start, end = read(water / "POSCAR"), read(water / "CONTCAR")

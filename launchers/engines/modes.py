@@ -27,7 +27,8 @@ class Modes:
     with a restoring force has a negative eigenvalue.
     """
 
-    matrix: FloatArray  # (n_free, n_free), eV/Angstrom^2/amu
+    derivatives: FloatArray  # (n_free, n_free) of the forces, as found: row i by coordinate i
+    matrix: FloatArray  # (n_free, n_free), symmetric, eV/Angstrom^2/amu
     eigenvalues: FloatArray  # (n_free,), ascending
     vectors: FloatArray  # (n_free, n_free), one mode a row, mass-weighted, of length 1
     free: Places  # (n_free,), place of each coordinate among all 3 n_atoms
@@ -67,13 +68,22 @@ def solve_modes(poscar: Poscar, free: Places, force_constants: FloatArray) -> Mo
     symmetric = (force_constants + force_constants.T) / 2
     matrix = -symmetric / np.outer(root, root)
     eigenvalues, columns = np.linalg.eigh(matrix)
-    return Modes(matrix=matrix, eigenvalues=eigenvalues, vectors=columns.T, free=free)
+    return Modes(
+        derivatives=-force_constants,
+        matrix=matrix,
+        eigenvalues=eigenvalues,
+        vectors=columns.T,
+        free=free,
+    )
 
 
 def format_outcar(modes: Modes, poscar: Poscar) -> str:
-    """Return the block of OUTCAR that lists every mode with its vector."""
+    """Return the blocks of OUTCAR: derivatives of the forces, then every mode with its vector."""
     positions = poscar.positions
     lines = [
+        *_derivatives(modes),
+        " ",
+        " ",
         " Eigenvectors and eigenvalues of the dynamical matrix",
         " ----------------------------------------------------",
         " ",
@@ -92,6 +102,18 @@ def format_outcar(modes: Modes, poscar: Poscar) -> str:
         ]
         lines.append(" ")
     return "\n".join(lines) + "\n"
+
+
+def _derivatives(modes: Modes) -> list[str]:
+    """Return the table of dF/dx in eV/Angstrom^2; how far it is from symmetric shows the noise."""
+    labels = [f"{place // 3 + 1}{'XYZ'[place % 3]}" for place in modes.free]
+    rows = zip(labels, modes.derivatives, strict=True)
+    return [
+        " SECOND DERIVATIVES (NOT SYMMETRIZED)",
+        " ------------------------------------",
+        "    " + "".join(f"{label:>12}" for label in labels),
+        *(f"{label:>3} {_joined(row, 12)}" for label, row in rows),
+    ]
 
 
 def _frequency(number: int, thz: float) -> str:
