@@ -78,6 +78,19 @@ def test_what_is_stored_is_not_queued_again(plan):
     } | {"small/quick/derive"}
 
 
+def test_vibrations_of_other_atoms_are_another_calculation(plan):
+    relax = next(c for c in plan.calculations if c.label.task == "relax")
+    keys = set()
+    for n_free in (1, 2):
+        structure = relax.structure.copy()
+        held = [[False] * 3] * (len(structure) - n_free) + [[True] * 3] * n_free
+        structure.add_site_property("selective_dynamics", held)
+        incar = {**relax.incar, "IBRION": 5}
+        parents = {"structure": relax.key}
+        keys.add(replace(relax, structure=structure, incar=incar, parents=parents).key)
+    assert len(keys) == 2
+
+
 def test_vibrations_cost_two_steps_for_each_free_coordinate(plan):
     relax = next(c for c in plan.calculations if c.label.task == "relax")
     structure = relax.structure.copy()
