@@ -40,6 +40,8 @@ _UNITS = {
     "difference.delta": "e/Angstrom",
     "difference.integrated": "e",
     "difference.coarse": "e/Angstrom^3",
+    "vibrations.wavenumbers": "1/cm",
+    "vibrations.vectors": "",
 }
 _UNHASHED = ("key", "created", "sha256")
 

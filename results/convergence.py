@@ -10,6 +10,8 @@ from .records import Floats
 _RELAXATIONS = frozenset(
     {1, 2, 3, 7, 44}
 )  # IBRION values that move atoms towards a stationary point
+FINITE_DIFFERENCES = frozenset({5, 6})  # the first ionic step is the geometry itself
+_VIBRATIONS = FINITE_DIFFERENCES | {7, 8}
 _DYNAMICS = 0
 
 
@@ -20,6 +22,7 @@ def unconverged_reasons(
     is_relaxed: bool | None = None,
     is_stopped: bool = False,
     max_force: float | None = None,
+    has_modes: bool = False,
 ) -> tuple[str, ...]:
     """Return every reason to call a run unconverged; none when it is converged.
 
@@ -36,6 +39,8 @@ def unconverged_reasons(
         Whether OUTCAR says that STOPCAR ended the run.
     max_force
         Largest free force in eV/Angstrom; counts only without OUTCAR.
+    has_modes
+        Whether OUTCAR lists normal modes.
 
     Returns
     -------
@@ -48,14 +53,19 @@ def unconverged_reasons(
     ('electronic: the last ionic step used all of NELM = 60 steps',)
     """
     reasons = []
-    nelm = int(parameters.get("NELM", 60))
-    if electronic_steps and electronic_steps[-1] >= nelm:
+    nelm, n_wanted = (int(parameters.get(tag, value)) for tag, value in (("NELM", 60), ("NSW", 0)))
+    ibrion = int(parameters.get("IBRION", -1))
+    if n_wanted > 0 and ibrion in FINITE_DIFFERENCES and max(electronic_steps, default=0) >= nelm:
+        reasons.append(f"electronic: a displacement used all of NELM = {nelm} steps")
+    elif electronic_steps and electronic_steps[-1] >= nelm:
         reasons.append(f"electronic: the last ionic step used all of NELM = {nelm} steps")
     if is_stopped:
         reasons.append("stopped: STOPCAR ended the run")
     ionic = _ionic_reason(parameters, len(electronic_steps), is_relaxed, max_force)
     if ionic:
         reasons.append(ionic)
+    if n_wanted > 0 and ibrion in _VIBRATIONS and not has_modes:
+        reasons.append("vibrations: OUTCAR is not there, or lists no normal modes")
     return tuple(reasons)
 
 

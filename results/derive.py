@@ -22,8 +22,10 @@ from .requests import (
     InterlayerRequest,
     Request,
     TransferRequest,
+    VibrationRequest,
 )
 from .store import ResultStore
+from .thermochemistry import vibration_values
 from .values import Value
 
 _AnyRecord = Run | Band | DensityDifference
@@ -94,6 +96,8 @@ class _Derivation:
             values = [_interlayer_value(run, request)]
         elif isinstance(request, ElfRequest):
             values = [elf_value(run, request)]
+        elif isinstance(request, VibrationRequest):
+            values = vibration_values(run, request)
         elif isinstance(request, TransferRequest):
             return self._transfers(request, run)
         else:

@@ -26,6 +26,7 @@ from .records import (
     Settings,
     SiteCharges,
 )
+from .vibrations import decode_vibrations, encode_vibrations
 
 Record = Run | Band | DensityDifference
 
@@ -110,7 +111,7 @@ def _encode_run(run: Run) -> tuple[Row, dict[str, Floats]]:
         details["site_charges"] = {"scheme": run.site_charges.scheme}
     more_details, more_arrays = encode_charges(run)
     details |= more_details
-    arrays |= more_arrays
+    arrays |= more_arrays | encode_vibrations(run)
     magnetization = None if run.magnetization is None else float(run.magnetization)
     row = {
         "kind": "run",
@@ -227,6 +228,7 @@ def _decode_run(row: Mapping[str, Any], arrays: Mapping[str, Floats]) -> Run:
         site_charges=_decode_charges(details, arrays),
         bader=decode_bader(details, arrays),
         elf=decode_elf(details, arrays),
+        vibrations=decode_vibrations(arrays),
     )
 
 

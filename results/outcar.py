@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from ..structures.errors import RunError
-from .records import Floats
+from .convergence import FINITE_DIFFERENCES
+from .outcar_modes import read_modes
+from .records import Floats, Vibrations
 from .run_files import read_bytes
 
 _AGAIN = "Run the calculation again."
@@ -40,7 +42,11 @@ _FLAGS = ("LHFCALC", "LUSE_VDW", "LNONCOLLINEAR")
 
 @dataclass(frozen=True, kw_only=True)
 class Outcar:
-    """The numbers of one finished OUTCAR; the last ionic step where there are several."""
+    """The numbers of one finished OUTCAR; the last ionic step where there are several.
+
+    Where atoms were displaced to find their vibrations, energies, positions and forces are those
+    of the first ionic step, the geometry itself.
+    """
 
     path: Path
     version: str  # first line: "vasp.5.4.4.18Apr17-6-g9f103f2a35"
@@ -65,6 +71,7 @@ class Outcar:
     site_electrons: Floats | None  # (n_atoms,) "total charge" of each atom
     is_relaxed: bool  # "reached required accuracy"
     is_stopped: bool  # STOPCAR
+    vibrations: Vibrations | None
     elapsed_s: float
 
 
@@ -109,7 +116,9 @@ def _read(path: Path, data: bytes) -> Outcar:
         raise RunError(f"{path}: NELECT is missing. {_AGAIN}")
     titels, symbols, valences = _species(header, n_atoms)
     density, magnetization = _density(path, data)
-    positions, forces = _positions_and_forces(path, data, n_atoms)
+    displaces = parameters.get("IBRION") in FINITE_DIFFERENCES
+    which = 0 if displaces else -1
+    positions, forces = _positions_and_forces(path, data, n_atoms, is_first=displaces)
     fermi = _last(_FERMI, data)
     return Outcar(
         path=path,
@@ -124,9 +133,9 @@ def _read(path: Path, data: bytes) -> Outcar:
         n_electrons=float(parameters["NELECT"]),
         density_electrons=density,
         magnetization=magnetization if parameters.get("ISPIN") == 2 else None,
-        free_energy=energies[-1][0],
-        e_wo_entropy=energies[-1][1],
-        e0=energies[-1][2],
+        free_energy=energies[which][0],
+        e_wo_entropy=energies[which][1],
+        e0=energies[which][2],
         efermi=None if fermi is None else _number(path, fermi, "E-fermi"),
         positions=positions,
         forces=forces,
@@ -135,6 +144,7 @@ def _read(path: Path, data: bytes) -> Outcar:
         site_electrons=_site_electrons(path, data, n_atoms),
         is_relaxed=b"reached required accuracy" in data,
         is_stopped=b"soft stop encountered" in data or b"hard stop encountered" in data,
+        vibrations=read_modes(path, data, n_atoms),
         elapsed_s=float(_last(_ELAPSED, data) or 0.0),
     )
 
@@ -229,9 +239,12 @@ def _density(path: Path, data: bytes) -> tuple[float | None, float | None]:
     return electrons, _number(path, match[2], "magnetization") if match[2] else None
 
 
-def _positions_and_forces(path: Path, data: bytes, n_atoms: int) -> tuple[Floats, Floats]:
-    """Return positions and forces of the last ionic step."""
-    start = data.rfind(b"TOTAL-FORCE (eV/Angst)")
+def _positions_and_forces(
+    path: Path, data: bytes, n_atoms: int, *, is_first: bool
+) -> tuple[Floats, Floats]:
+    """Return positions and forces of the first or the last ionic step."""
+    title = b"TOTAL-FORCE (eV/Angst)"
+    start = data.find(title) if is_first else data.rfind(title)
     lines = data[start : start + 150 * (n_atoms + 4)].split(b"\n")[2 : 2 + n_atoms]
     rows = [_NUMBER.findall(line) for line in lines]
     bad = next((i for i, row in enumerate(rows) if len(row) != 6), None)

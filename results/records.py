@@ -96,8 +96,25 @@ class ElfProfile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Vibrations:
+    """Harmonic modes of the coordinates that were free to move, at the geometry of the run."""
+
+    wavenumbers: Floats  # (n_modes,) in 1/cm, stiffest first; an imaginary mode is negative
+    vectors: Floats  # (n_modes, n_atoms, 3) mass-weighted displacements, each of length 1
+
+    @property
+    def imaginary(self) -> tuple[float, ...]:
+        """Return the imaginary wavenumbers in 1/cm, as positive numbers, largest first."""
+        return tuple(sorted((-float(w) for w in self.wavenumbers if w < 0), reverse=True))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
-    """One finished calculation as read from its folder."""
+    """One finished calculation as read from its folder.
+
+    Where atoms were displaced to find their vibrations, energies, forces and structure are those
+    of the geometry itself; levels, charges and DOS are of the last displacement.
+    """
 
     folder: str
     settings: Settings
@@ -124,6 +141,7 @@ class Run:
     site_charges: SiteCharges | None = None
     bader: tuple[BaderCharges, ...] = ()  # one per algorithm; of runs of the charge task
     elf: ElfProfile | None = None  # of runs of the elf task
+    vibrations: Vibrations | None = None  # of runs of the vibrations task
     corrections: tuple[str, ...] = ()  # what custodian changed, in order
     notes: tuple[str, ...] = ()  # e.g. tags the engine did not honour
 

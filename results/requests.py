@@ -150,6 +150,21 @@ class ElfRequest(_RunRequest):
         return [("largest ELF between the layers", "")]
 
 
+class VibrationRequest(_RunRequest):
+    """What the motion of the nuclei adds to an energy: of an adsorbate, or of a molecule."""
+
+    kind: Literal["vibration"] = "vibration"
+    temperature_kelvin: float = Field(default=298.15, ge=0)
+    floor_mev: float = Field(default=12.0, ge=0)  # softer modes are raised to it
+    is_saddle: bool = False  # one imaginary mode is wanted, and left out
+    pressure_bar: float = Field(default=1.0, gt=0)  # of the gas, for a molecule
+    symmetry_number: int | None = Field(default=None, ge=1)  # None: from the geometry
+
+    def wanted(self) -> Wanted:
+        """Return quantity and unit of each contribution."""
+        return [("ZPE", "eV"), ("-TS", "eV"), ("F_vib", "eV")]
+
+
 Request = Annotated[
     EnergyRequest
     | BarrierRequest
@@ -157,6 +172,7 @@ Request = Annotated[
     | InterlayerRequest
     | ChargeRequest
     | TransferRequest
-    | ElfRequest,
+    | ElfRequest
+    | VibrationRequest,
     Field(discriminator="kind"),
 ]

@@ -14,6 +14,7 @@ from .records import Bands, Dos, Run, Settings, SiteCharges
 from .run_reports import engine_notes, read_corrections, read_engine_report, screen_notes
 from .run_settings import engine_settings, merge_parameters, vasp_settings
 from .vasprun import Vasprun
+from .vibrations import checked_vibrations
 
 
 def assemble_run(
@@ -29,7 +30,8 @@ def assemble_run(
     corrections, log_notes = read_corrections(folder)
     flags = vasprun.initial_structure.site_properties.get("selective_dynamics")
     max_force = free_force(vasprun.forces, flags, vasprun.structure.lattice.matrix)
-    reasons = _reasons(vasprun, outcar, max_force)
+    vibrations = checked_vibrations(vasprun, outcar)
+    reasons = _reasons(vasprun, outcar, max_force, has_modes=vibrations is not None)
     breach = early_breach_note(vasprun.parameters, vasprun.electronic_steps)
     early = [breach] if breach else []
     return Run(
@@ -56,12 +58,15 @@ def assemble_run(
         dos=_dos(vasprun.dos, report),
         bands=vasprun.bands,
         site_charges=_site_charges(vasprun, outcar, report),
+        vibrations=vibrations,
         corrections=corrections,
         notes=(*notes, *early, *engine_notes(report), *log_notes, *screen_notes(folder)),
     )
 
 
-def _reasons(vasprun: Vasprun, outcar: Outcar | None, max_force: float) -> tuple[str, ...]:
+def _reasons(
+    vasprun: Vasprun, outcar: Outcar | None, max_force: float, *, has_modes: bool
+) -> tuple[str, ...]:
     """Return why the run is unconverged; without OUTCAR the forces have to tell."""
     return unconverged_reasons(
         vasprun.parameters,
@@ -69,6 +74,7 @@ def _reasons(vasprun: Vasprun, outcar: Outcar | None, max_force: float) -> tuple
         is_relaxed=None if outcar is None else outcar.is_relaxed,
         is_stopped=outcar is not None and outcar.is_stopped,
         max_force=max_force,
+        has_modes=has_modes,
     )
 
 

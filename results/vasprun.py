@@ -12,6 +12,7 @@ from pymatgen.core import Structure
 from pymatgen.io.vasp.outputs import Vasprun as PymatgenVasprun
 
 from ..structures.errors import RunError
+from .convergence import FINITE_DIFFERENCES
 from .records import Bands, Dos, Floats
 from .run_files import scan_vasprun
 from .run_settings import list_spacing, mesh_spacing
@@ -22,7 +23,10 @@ _TYPE_ROW = re.compile(rb"<rc><c>\s*(\d+)\s*</c><c>[^<]*</c><c>[^<]*</c><c>\s*(\
 
 @dataclass(frozen=True, kw_only=True)
 class Vasprun:
-    """The numbers of one finished vasprun.xml; the last ionic step where there are several."""
+    """The numbers of one finished vasprun.xml; the last ionic step where there are several.
+
+    Where atoms were displaced to find their vibrations: the first one, the geometry itself.
+    """
 
     path: Path
     program: str  # "vasp", or the name of one of heterofire's engines
@@ -44,6 +48,7 @@ class Vasprun:
     kpoint_spacing: float  # 1/Angstrom
     dos: Dos | None
     bands: Bands | None
+    mode_eigenvalues: Floats | None  # (n_modes,) of the dynamical matrix, in VASP's unit and sign
     n_bytes: int  # uncompressed
 
 
@@ -96,21 +101,32 @@ def parse_vasprun(path: str | Path) -> Vasprun:
         ) from error
 
 
+class _AnyModes(PymatgenVasprun):
+    """pymatgen's reader, which fails where an atom was free along one or two axes only."""
+
+    @staticmethod
+    def _parse_dynmat(elem: Any) -> tuple[list[Any], list[float], list[Any]]:
+        """Return the eigenvalues; the matrix is not needed here, nor are the vectors."""
+        values = elem.findtext("v[@name='eigenvalues']") or ""
+        return [], [float(word) for word in values.split()], []
+
+
 def _read(path: Path) -> PymatgenVasprun:
     """Return pymatgen's view; malformed XML raises, never partial data."""
     with warnings.catch_warnings():
         # Overflow and lack of convergence come back as errors and reasons of our own.
         warnings.simplefilter("ignore")
-        return PymatgenVasprun(str(path), parse_potcar_file=False, exception_on_bad_xml=True)
+        return _AnyModes(str(path), parse_potcar_file=False, exception_on_bad_xml=True)
 
 
 def _convert(path: Path, raw: PymatgenVasprun, header: bytes, n_bytes: int) -> Vasprun:
     """Return our record of pymatgen's, each part checked."""
     for number, step in enumerate(raw.ionic_steps, start=1):
         _check_step(path, number, step)
-    last, parameters = raw.ionic_steps[-1], dict(raw.parameters)
-    structure = last["structure"]
-    free_energy, e_wo_entropy, e0 = _energies(last)
+    parameters = dict(raw.parameters)
+    step = raw.ionic_steps[0 if parameters.get("IBRION") in FINITE_DIFFERENCES else -1]
+    structure = step["structure"]
+    free_energy, e_wo_entropy, e0 = _energies(step)
     titels, valences = tuple(raw.potcar_symbols), _valences(path, header, len(structure))
     dos, bands = _dos(path, raw), _bands(path, raw)
     n_electrons = float(parameters["NELECT"])
@@ -129,7 +145,7 @@ def _convert(path: Path, raw: PymatgenVasprun, header: bytes, n_bytes: int) -> V
         free_energy=free_energy,
         e_wo_entropy=e_wo_entropy,
         efermi=None if dos is None else dos.efermi,
-        forces=np.asarray(last["forces"], dtype=np.float64),
+        forces=np.asarray(step["forces"], dtype=np.float64),
         electronic_steps=tuple(len(step["electronic_steps"]) for step in raw.ionic_steps),
         n_electrons=n_electrons,
         parameters=parameters,
@@ -138,6 +154,7 @@ def _convert(path: Path, raw: PymatgenVasprun, header: bytes, n_bytes: int) -> V
         kpoint_spacing=spacing,
         dos=dos,
         bands=bands,
+        mode_eigenvalues=_mode_eigenvalues(path, raw),
         n_bytes=n_bytes,
     )
 
@@ -247,6 +264,12 @@ def _bands(path: Path, raw: PymatgenVasprun) -> Bands | None:
     return Bands(
         eigenvalues=table[..., 0], occupations=table[..., 1], weights=weights / weights.sum()
     )
+
+
+def _mode_eigenvalues(path: Path, raw: PymatgenVasprun) -> Floats | None:
+    """Return the eigenvalues of the dynamical matrix, if one was written."""
+    values = np.asarray(getattr(raw, "normalmode_eigenvals", ()), dtype=np.float64)
+    return _finite(path, "eigenvalues of the dynamical matrix", values) if values.size else None
 
 
 def _check_electrons(path: Path, bands: Bands, n_electrons: float, *, is_spinor: bool) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,31 @@ def test_what_is_stored_is_not_queued_again(plan):
     assert {fw.name for fw in flow.fws} == {
         step.label.name for step in plan.steps if step.key not in done
     } | {"small/quick/derive"}
+
+
+def test_vibrations_of_other_atoms_are_another_calculation(plan):
+    relax = next(c for c in plan.calculations if c.label.task == "relax")
+    keys = set()
+    for n_free in (1, 2):
+        structure = relax.structure.copy()
+        held = [[False] * 3] * (len(structure) - n_free) + [[True] * 3] * n_free
+        structure.add_site_property("selective_dynamics", held)
+        incar = {**relax.incar, "IBRION": 5}
+        parents = {"structure": relax.key}
+        keys.add(replace(relax, structure=structure, incar=incar, parents=parents).key)
+    assert len(keys) == 2
+
+
+def test_vibrations_cost_two_steps_for_each_free_coordinate(plan):
+    relax = next(c for c in plan.calculations if c.label.task == "relax")
+    structure = relax.structure.copy()
+    held = [[False] * 3] * (len(structure) - 2) + [[True] * 3] * 2
+    structure.add_site_property("selective_dynamics", held)
+    static, vibrations = (
+        relative_cost(replace(relax, structure=structure, label=replace(relax.label, task=task)))
+        for task in ("static", "vibrations")
+    )
+    assert vibrations == pytest.approx((1 + 2 * 6) * static)
 
 
 def test_the_longest_chain_goes_first(plan):

@@ -45,6 +45,18 @@ def test_a_fresh_folder_gets_the_planned_inputs(planned, store, tmp_path):
     assert prepare_folder(planned["relax"], store, folder) == "written"
 
 
+def test_interrupted_vibrations_start_again_from_the_geometry_itself(planned, store, tmp_path):
+    relax = planned["relax"]
+    vibrations = replace(relax, incar={**relax.incar, "IBRION": 5})
+    prepare_folder(vibrations, store, tmp_path)
+    displaced = relax.structure.copy()
+    displaced.translate_sites([0], [0.01, 0.0, 0.0])
+    Poscar(displaced).write_file(tmp_path / "CONTCAR")
+    assert prepare_folder(vibrations, store, tmp_path) == "written"
+    start = Poscar.from_file(tmp_path / "POSCAR").structure
+    assert start[0].distance(relax.structure[0]) < 1e-6
+
+
 def test_an_interrupted_run_goes_on_from_its_last_positions(planned, store, tmp_path):
     prepare_folder(planned["relax"], store, tmp_path)
     moved = planned["relax"].structure.copy()

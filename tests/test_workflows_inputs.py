@@ -64,6 +64,8 @@ def structure_for(task):
         ["Mo", "S", "S", "K"],
         [[1 / 3, 2 / 3, 0.5], [2 / 3, 1 / 3, 0.435], [2 / 3, 1 / 3, 0.565], [1 / 3, 2 / 3, 0.66]],
     )
+    if task == "vibrations":
+        slab.add_site_property("selective_dynamics", [[False] * 3] * 3 + [[True] * 3])
     return slab
 
 
@@ -82,6 +84,39 @@ def test_incar_and_kpoints_are_as_they_always_were(task, profile, tmp_path):
         golden.parent.mkdir(parents=True, exist_ok=True)
         golden.write_text(text)
     assert text == golden.read_text()
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_molecule_vibrates_in_the_box_it_was_relaxed_in(profile):
+    relaxed = make_inputs(water(), task="molecule", profile=profile)
+    vibrating = make_inputs(water(), task="vibrations", profile=profile)
+    box_tags = ("IDIPOL", "DIPOL", "LDIPOL")
+    assert [vibrating.incar[tag] for tag in box_tags] == [relaxed.incar[tag] for tag in box_tags]
+    assert vibrating.kpoints == relaxed.kpoints
+
+
+def test_an_adsorbate_vibrates_in_the_slab_it_was_relaxed_in(with_potassium):
+    relaxed = make_inputs(with_potassium, task="relax", profile="converged")
+    with_potassium.add_site_property("selective_dynamics", [[False] * 3] * 3 + [[True] * 3])
+    vibrating = make_inputs(with_potassium, task="vibrations", profile="converged")
+    moving = {"IBRION": 5, "NFREE": 2, "NSW": 1, "POTIM": 0.015, "EDIFF": 1e-7}
+    expected = {**relaxed.incar, **moving}
+    del expected["EDIFFG"]
+    assert vibrating.incar == expected
+    assert vibrating.kpoints == relaxed.kpoints
+
+
+def test_a_charged_molecule_may_vibrate_a_charged_slab_may_not(with_potassium):
+    assert make_inputs(water(), task="vibrations", profile="paper", charge=1).nelect == 7
+    with_potassium.add_site_property("selective_dynamics", [[False] * 3] * 3 + [[True] * 3])
+    with pytest.raises(InputError, match="charge \\+1 on a slab"):
+        make_inputs(with_potassium, task="vibrations", profile="paper", charge=1)
+
+
+def test_a_free_atom_has_a_static_run_in_place_of_vibrations(potassium_atom):
+    inputs = make_inputs(potassium_atom, task="vibrations", profile="quick")
+    assert (inputs.incar["IBRION"], inputs.incar["NSW"]) == (-1, 0)
+    assert not {"NFREE", "POTIM"} & set(inputs.incar)
 
 
 def test_files_read_back_by_pymatgen_are_what_was_made(tmp_path, with_potassium):

@@ -16,6 +16,7 @@ from ..results.records import Label
 
 # Tags that change how fast a run is, or what it writes, but no number in it.
 _NOT_PHYSICS = frozenset({"NCORE", "NPAR", "KPAR", "NSIM", "LWAVE", "LCHARG", "SYSTEM"})
+_VIBRATIONS = 5  # IBRION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,9 @@ class Calculation:
                 if (part := getattr(self, name)) is not None
             },
         }
+        if self.parents and self.incar.get("IBRION") == _VIBRATIONS:
+            # A relaxation's parent has the same frozen atoms; here they say what vibrates.
+            identity["dynamics"] = _dynamics(self.structure)
         text = json.dumps(identity, sort_keys=True, default=_plain)
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
@@ -144,9 +148,14 @@ def _plain(value: Any) -> Any:
 def _canonical_structure(structure: Structure) -> dict[str, Any]:
     """Return lattice, positions and frozen directions, rounded far below any physics."""
     positions = np.round(structure.frac_coords, 8) % 1.0
-    dynamics = structure.site_properties.get("selective_dynamics")
     return {
         "lattice": np.round(structure.lattice.matrix, 8).tolist(),
         "positions": (np.round(positions, 8) + 0.0).tolist(),
-        "dynamics": None if dynamics is None else np.asarray(dynamics, dtype=bool).tolist(),
+        "dynamics": _dynamics(structure),
     }
+
+
+def _dynamics(structure: Structure) -> list[list[bool]] | None:
+    """Return which directions of each atom are free; None where all are."""
+    dynamics = structure.site_properties.get("selective_dynamics")
+    return None if dynamics is None else np.asarray(dynamics, dtype=bool).tolist()

@@ -19,6 +19,7 @@ from .inputs import Inputs, write_inputs, write_neb_inputs
 _log = logging.getLogger(__name__)
 
 State = Literal["stored", "complete", "resumed", "written"]
+_DISPLACEMENTS = (5, 6)  # IBRION
 _DENSITIES = ("CHGCAR", "AECCAR0", "AECCAR1", "AECCAR2", "ELFCAR")
 _OUTPUTS = (
     *("OSZICAR", "OUTCAR", "vasprun.xml", "CONTCAR", "vasp.out", "engine.json"),
@@ -62,7 +63,9 @@ def prepare_folder(
     if calculation.n_images:
         return _prepare_band(calculation, store, folder, potcar_dir)
     inputs = inputs_of(calculation)
-    last = _last_positions(folder, calculation.structure)
+    # Between displacements VASP's CONTCAR is no geometry to go on from: they start again.
+    displaces = calculation.incar.get("IBRION") in _DISPLACEMENTS
+    last = None if displaces else _last_positions(folder, calculation.structure)
     if last is not None:
         _set_aside(folder)
         write_inputs(inputs, last, folder, potcar_dir=potcar_dir)

@@ -155,8 +155,9 @@ def _dipole(case: Case) -> Derived:
 def _free_atom(case: Case) -> Derived:
     if not case.is_free_atom or not case.preset.incar.get("NSW"):
         return {}
-    reason = "a single atom has nothing to relax"
-    return {"EDIFFG": (None, reason), "IBRION": (-1, reason), "NSW": (0, reason)}
+    reason = "a single atom has nothing to relax and does not vibrate"
+    taken_away = dict.fromkeys(("EDIFFG", "NFREE", "POTIM"), (None, reason))
+    return {**taken_away, "IBRION": (-1, reason), "NSW": (0, reason)}
 
 
 def _tetrahedra(case: Case) -> Derived:

@@ -1,7 +1,7 @@
 """VASP inputs of one calculation: preset, structure and study put together, and written."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +69,8 @@ def make_inputs(
     charge
         Net charge of the cell in e; only for molecules and atoms in a box.
     is_slab
-        Whether c holds vacuum. Tasks "molecule" and "bulk" know better and ignore it.
+        Whether c holds vacuum. Tasks "molecule" and "bulk" know better and ignore it, and so does
+        "vibrations" where every atom is free: that is a molecule.
     spin
         None: on for magnetic elements, and for free atoms and molecules with unpaired electrons.
         True, False: on, off. Moments (Bohr magnetons) by element or one for each atom: on.
@@ -99,10 +100,10 @@ def make_inputs(
     >>> inputs.changes[-1]
     'ENCUT 400 -> 450 (study)'
     """
-    preset = load_preset(task, profile)
-    _check_request(structure, task, charge, is_slab)
+    kind = _kind(structure, task, is_slab)
+    preset = _preset(task, profile, kind)
+    _check_request(structure, kind, charge)
     asked = _checked_overrides(overrides or {})
-    kind = _kind(task, is_slab)
     wanted = _wanted_mesh(preset, kpoint_spacing, mesh)
     elements = [site.specie.symbol for site in structure]
     symbols = tuple(potcar_symbols(structure, potcars or {}))
@@ -207,7 +208,7 @@ def _write_common(
         assemble_potcar(folder, potcar_dir)
 
 
-def _check_request(structure: Structure, task: str, charge: int, is_slab: bool) -> None:
+def _check_request(structure: Structure, kind: Kind, charge: int) -> None:
     """Refuse what cannot be computed, before anything is made."""
     if not structure.is_ordered:
         raise InputError(
@@ -215,7 +216,6 @@ def _check_request(structure: Structure, task: str, charge: int, is_slab: bool) 
             "choose one ordered arrangement first."
         )
     check_structure(structure)
-    kind = _kind(task, is_slab)
     if charge and kind != "box":
         what = "slab" if kind == "slab" else "crystal"
         raise InputError(
@@ -225,11 +225,26 @@ def _check_request(structure: Structure, task: str, charge: int, is_slab: bool) 
         )
 
 
-def _kind(task: str, is_slab: bool) -> Kind:
+def _kind(structure: Structure, task: str, is_slab: bool) -> Kind:
     """Return along which axes there is vacuum."""
-    if task == "molecule":
+    if task == "molecule" or (task == "vibrations" and _is_free(structure)):
         return "box"
     return "slab" if is_slab and task != "bulk" else "bulk"
+
+
+def _is_free(structure: Structure) -> bool:
+    """Return whether no atom is held."""
+    flags = structure.site_properties.get("selective_dynamics")
+    return flags is None or all(all(directions) for directions in flags)
+
+
+def _preset(task: str, profile: str, kind: Kind) -> Preset:
+    """Return the preset; a molecule vibrates in the box it was relaxed in."""
+    preset = load_preset(task, profile)
+    if task != "vibrations" or kind != "box":
+        return preset
+    molecule = load_preset("molecule", profile)
+    return replace(preset, dipole=molecule.dipole, kpoints=molecule.kpoints)
 
 
 def _checked_overrides(overrides: Mapping[str, Any]) -> dict[str, Any]:

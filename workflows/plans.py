@@ -93,10 +93,19 @@ def relative_cost(step: Step) -> float:
     """
     if isinstance(step, Subtraction):
         return _SUBTRACTION
-    n_steps = _STEPS.get(step.label.task, 1.0)
+    n_steps = _n_steps(step)
     points = float(step.kpoints.get("n_kpoints", 1))
     images = max(step.n_images, 1)
     return n_steps * images * _size_factor(len(step.structure), points)
+
+
+def _n_steps(step: Calculation) -> float:
+    """Return the expected ionic steps; vibrations displace each free coordinate back and forth."""
+    if step.label.task != "vibrations":
+        return _STEPS.get(step.label.task, 1.0)
+    flags = step.structure.site_properties.get("selective_dynamics")
+    n_free = 3 * len(step.structure) if flags is None else sum(map(sum, flags))
+    return 1.0 + 2.0 * n_free
 
 
 def _size_factor(n_atoms: int, n_kpoints: float) -> float:

@@ -42,7 +42,7 @@ def task_names() -> tuple[str, ...]:
     Examples
     --------
     >>> task_names()
-    ('bulk', 'charge', 'dos', 'elf', 'molecule', 'neb', 'relax', 'static')
+    ('bulk', 'charge', 'dos', 'elf', 'molecule', 'neb', 'relax', 'static', 'vibrations')
     """
     return tuple(sorted(name for name in _documents() if name != ROOT))
 

@@ -17,7 +17,7 @@ from .writing import CONVERGED, STOPPED, RunFiles
 class Outcome:
     """How a run ended."""
 
-    status: str  # static | converged | unconverged | stopped
+    status: str  # static | converged | unconverged | vibrations | stopped
     n_steps: int
     n_evaluations: int
     largest_force: float  # eV/Angstrom, along free directions

@@ -59,6 +59,8 @@ def read_folder(path: Path, engine: str) -> RunFolder:
     settings = read_settings(tags)
     folders = image_folders(path, settings.images)
     images = tuple(read_poscar(folder / "POSCAR") for folder in folders)
+    if settings.is_vibrational:
+        check_free(images[0], path / "POSCAR")
     check_kpoints(path, images[0].lattice, settings.kspacing)
     symbols, valences = read_potcar(path)
     for folder, image in zip(folders, images, strict=True):
@@ -158,6 +160,15 @@ def check_order(poscar: Poscar, symbols: tuple[str, ...]) -> None:
         raise InputError(
             f"POSCAR has the elements {' '.join(wanted)}, POTCAR has {' '.join(symbols)}: same "
             "elements in the same order are needed, one POTCAR per block of the POSCAR"
+        )
+
+
+def check_free(poscar: Poscar, path: Path) -> None:
+    """Raise when no atom may move: there is nothing to displace."""
+    if poscar.movable is not None and not poscar.movable.any():
+        raise EngineError(
+            f"INCAR: IBRION = 5, but selective dynamics in {path} hold every atom. Set T T T on "
+            "the atoms whose vibrations are wanted."
         )
 
 

@@ -18,6 +18,7 @@ from .potentials import Potential
 from .record import EngineRecord
 from .stopping import Interrupted, Stopper, die_with_parent, locked
 from .tags import Settings
+from .vibrations import run_vibrations
 from .writing import Label, RunFiles
 from .xtb_engine import XtbEngine
 
@@ -145,6 +146,8 @@ def _compute(run: RunFolder, engine: Engine, record: EngineRecord, stopper: Stop
             potential = engine.potential(run.poscar)
             if settings.is_static:
                 outcome = run_static(potential, run.poscar, files)
+            elif settings.is_vibrational:
+                outcome = run_vibrations(potential, run.poscar, settings, files, stopper)
             else:
                 outcome = run_relaxation(potential, run.poscar, settings, files, stopper)
     written = {path.name: f.densities for path, f in zip(folders, every, strict=True)}

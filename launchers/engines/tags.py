@@ -13,6 +13,10 @@ from ...structures.errors import EngineError, InputError
 
 Number = TypeVar("Number", int, float)
 
+VIBRATIONS = 5  # IBRION
+DISPLACEMENT = 0.015  # Angstrom, VASP's default of POTIM there
+LARGEST_DISPLACEMENT = 0.1  # Angstrom; far from harmonic
+
 _REPEAT = re.compile(r"^(\d+)\*(\S+)$")
 
 
@@ -27,7 +31,8 @@ class Settings:
     nsw: int = 0
     ibrion: int = -1
     isif: int = 2
-    potim: float = 0.5
+    potim: float = 0.5  # Angstrom where IBRION = 5; relaxations set their own steps
+    nfree: int = 0  # displacements of each coordinate where IBRION = 5
     ispin: int = 1
     nupdown: float | None = None
     magmom: tuple[float, ...] | None = None  # as given, one number per atom
@@ -62,6 +67,11 @@ class Settings:
         """Return whether the atoms stay where they are."""
         return self.nsw <= 0 or self.ibrion == -1
 
+    @property
+    def is_vibrational(self) -> bool:
+        """Return whether atoms are displaced to find their vibrations."""
+        return self.ibrion == VIBRATIONS
+
 
 def wants_densities(settings: Settings) -> bool:
     """Return whether INCAR asks for a file on a grid."""
@@ -79,7 +89,7 @@ class TagReport:
 
 @cache
 def load_table(engine: str) -> dict[str, dict[str, Any]]:
-    """Return an engine's table of tags: honoured, noted, not_written, refused."""
+    """Return an engine's table of tags: honoured, vibrations, noted, not_written, refused."""
     path = Path(__file__).parent / f"tags_{engine}.yaml"
     table: dict[str, dict[str, Any]] = yaml.safe_load(path.read_text())
     return table
@@ -112,8 +122,9 @@ def check_tags(tags: Mapping[str, str], table: Mapping[str, Mapping[str, Any]]) 
     if refusals:
         raise EngineError("INCAR asks for what this engine cannot do: " + "; ".join(refusals))
     honoured, noted, warnings = {}, {}, []
+    is_vibrational = normal(tags.get("IBRION", "")) == str(VIBRATIONS)
     for tag, value in tags.items():
-        if tag in table["honoured"]:
+        if tag in table["honoured"] or (is_vibrational and tag in table["vibrations"]):
             honoured[tag] = value
         elif tag in table["noted"]:
             noted[tag] = str(table["noted"][tag])
@@ -179,7 +190,8 @@ def read_settings(tags: Mapping[str, str]) -> Settings:
             f"INCAR has NSW = {nsw} without IBRION, which is molecular dynamics (IBRION = 0) in "
             "VASP. Set IBRION = 2 for a relaxation or NSW = 0 for a static run."
         )
-    defaults = Settings()
+    ibrion = values.whole("IBRION", -1)
+    defaults = Settings(potim=DISPLACEMENT if ibrion == VIBRATIONS else Settings.potim)
     ediff = abs(values.real("EDIFF", defaults.ediff))
     settings = Settings(
         system=tags.get("SYSTEM", defaults.system),
@@ -187,9 +199,10 @@ def read_settings(tags: Mapping[str, str]) -> Settings:
         ediff=ediff,
         ediffg=values.real("EDIFFG", 10 * ediff),
         nsw=nsw,
-        ibrion=values.whole("IBRION", -1),
+        ibrion=ibrion,
         isif=values.whole("ISIF", defaults.isif),
         potim=values.real("POTIM", defaults.potim),
+        nfree=values.whole("NFREE", defaults.nfree),
         ispin=values.whole("ISPIN", defaults.ispin),
         nupdown=values.optional("NUPDOWN"),
         magmom=values.series("MAGMOM"),
@@ -215,6 +228,8 @@ def read_settings(tags: Mapping[str, str]) -> Settings:
         ngxf=(values.whole("NGXF", 0), values.whole("NGYF", 0), values.whole("NGZF", 0)),
     )
     _check_ranges(settings)
+    if settings.is_vibrational:
+        _check_vibrations(settings)
     return settings
 
 
@@ -238,6 +253,30 @@ def _check_ranges(settings: Settings) -> None:
         raise EngineError(
             f"INCAR: SPRING = {settings.spring} asks for a band that is not nudged; this engine "
             "offers nudged bands only: use a negative SPRING such as -5"
+        )
+
+
+def _check_vibrations(settings: Settings) -> None:
+    """Raise when INCAR asks for vibrations in a way that gives none, or wrong ones."""
+    if settings.nsw < 1:
+        raise EngineError(
+            f"INCAR: IBRION = 5 with NSW = {settings.nsw} is a static run without vibrations. "
+            "Set NSW = 1."
+        )
+    if settings.nfree not in {2, 4}:
+        raise EngineError(
+            f"INCAR: NFREE = {settings.nfree} displacements of each coordinate; this engine takes "
+            "2 (central differences) or 4. Set NFREE = 2."
+        )
+    if not 0 < settings.potim <= LARGEST_DISPLACEMENT:
+        raise EngineError(
+            f"INCAR: POTIM = {settings.potim:g} is the displacement in Angstrom where IBRION = 5; "
+            f"it must be above 0 and at most {LARGEST_DISPLACEMENT}. Set POTIM = {DISPLACEMENT}."
+        )
+    if settings.images:
+        raise EngineError(
+            "INCAR: IBRION = 5 with IMAGES: vibrations are those of one structure. Compute them "
+            "in a folder of their own, from the CONTCAR of the image."
         )
 
 

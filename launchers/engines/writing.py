@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ...structures.files import write_atomic, write_error
-from . import doscar, oszicar, outcar, vasprun, vasprun_levels
+from . import doscar, modes, oszicar, outcar, vasprun, vasprun_levels
 from .levels import density_of_states
 from .poscars import Poscar, format_poscar
 from .potentials import DENSITY_FILES, Evaluation, FloatArray, Potential
@@ -66,6 +66,7 @@ class RunFiles:
         self._open: dict[str, FileIO] = {}
         self._watch = outcar.Stopwatch()
         self._last: tuple[Evaluation, FloatArray] | None = None
+        self._at_rest: FloatArray | None = None  # what CONTCAR holds
         self.n_steps = 0
         self.densities: dict[str, Any] = {}  # what engine.json says of the files on grids
 
@@ -90,7 +91,14 @@ class RunFiles:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def step(self, evaluation: Evaluation, positions: FloatArray, neb: str = "") -> str:
+    def step(
+        self,
+        evaluation: Evaluation,
+        positions: FloatArray,
+        neb: str = "",
+        *,
+        at_rest: FloatArray | None = None,
+    ) -> str:
         """Write one ionic step and return its line of OSZICAR.
 
         Parameters
@@ -101,6 +109,9 @@ class RunFiles:
             Where, (n_atoms, 3), Angstrom; CONTCAR holds exactly these.
         neb
             Lines about the band for OUTCAR.
+        at_rest
+            What CONTCAR and the final structure hold instead, when the step is a mere
+            displacement from there.
         """
         if self._last is None:
             self._start(evaluation)
@@ -108,6 +119,7 @@ class RunFiles:
             self._write("vasprun.xml", vasprun.STEP_END)
         previous = self._last[0].free_energy if self._last else None
         self._last = (evaluation, positions.copy())
+        self._at_rest = positions.copy() if at_rest is None else at_rest
         self.n_steps += 1
         seconds = self._watch.lap()
         line = oszicar.format_step(self.n_steps, evaluation, previous)
@@ -119,11 +131,16 @@ class RunFiles:
         self._write(
             "vasprun.xml", vasprun.format_step(evaluation, self._poscar, positions, seconds)
         )
-        write_atomic(self._folder / "CONTCAR", format_poscar(self._poscar, positions))
+        write_atomic(self._folder / "CONTCAR", format_poscar(self._poscar, self._at_rest))
         return line
 
-    def finish(self, remark: str = "", potential: Potential | None = None) -> None:
-        """Write densities, levels, densities of states and the end marks.
+    def finish(
+        self,
+        remark: str = "",
+        potential: Potential | None = None,
+        normal_modes: modes.Modes | None = None,
+    ) -> None:
+        """Write densities, levels, densities of states, normal modes and the end marks.
 
         Parameters
         ----------
@@ -133,8 +150,10 @@ class RunFiles:
             Whose last evaluation was of the last step: writes densities on grids, as far as
             INCAR asks for them. They come before the end marks, so that a run that is cut while
             it writes them does not look finished.
+        normal_modes
+            Of a run that was to find them.
         """
-        if self._last is None:
+        if self._last is None or self._at_rest is None:
             return
         evaluation, positions = self._last
         if potential is not None:
@@ -157,10 +176,13 @@ class RunFiles:
             "vasprun.xml",
             vasprun_levels.format_eigenvalues(evaluation)
             + vasprun_levels.format_dos(dos)
+            + (modes.format_vasprun(normal_modes) if normal_modes else "")
             + vasprun.STEP_END
-            + vasprun.format_final(self._poscar, positions)
+            + vasprun.format_final(self._poscar, self._at_rest)
             + vasprun.END,
         )
+        if normal_modes:
+            self._write("OUTCAR", modes.format_outcar(normal_modes, self._poscar))
         self._write(
             "OUTCAR", outcar.format_end(evaluation, self._poscar, remark, self._watch.total())
         )
