@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from pymatgen.analysis.elasticity.strain import Deformation
 from pymatgen.analysis.interfaces.zsl import ZSLGenerator
 
 from heterofire.structures.errors import InputError, NoMatchError, StructureError
@@ -149,6 +150,15 @@ def test_no_match_of_pymatgen_is_missing(graphene_mos2):
         assert keys & ours, (n_bottom, n_top, stretches)
         n_checked += 1
     assert n_checked > 10
+
+
+def test_von_mises_strain_of_green_and_lagrange_is_the_one_pymatgen_prints(graphene_mos2):
+    spatial = [[[*v, 0.0] for v in cell] for cell in (MOS2, GRAPHENE)]
+    theirs = max(ZSLGenerator(max_area=66)(*spatial), key=lambda m: m.match_area)  # 12 on 7 cells
+    strain = Deformation(theirs.match_transformation).green_lagrange_strain
+    ours = next(m for m in graphene_mos2 if (m.n_bottom, m.n_top) == (12, 7))
+    assert ours.strain.von_mises_green_lagrange == pytest.approx(strain.von_mises_strain, rel=1e-9)
+    assert ours.strain.von_mises_green_lagrange == pytest.approx(0.01297, abs=1e-5)
 
 
 # ---- what must not matter ------------------------------------------------------------------
