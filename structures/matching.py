@@ -336,9 +336,13 @@ def _nothing(
     cells: tuple[Floats, Floats], lists: Sequence[Ints], atoms: tuple[int, int], limits: _Limits
 ) -> str:
     """Return what to say when nothing fits: the limits, and the closest that there is."""
-    wide = _Limits(_CLOSEST, limits.area, limits.atoms)
-    inside = _described(cells, _fitting(cells, lists, _CLOSEST), atoms, wide)
-    words = f"{limits.strain:.1%} strain"
+    inside: list[Match] = []
+    strain = limits.strain / 2
+    while not inside and strain < _CLOSEST:  # all at once, millions of pairs fit within 30 %
+        strain = min(2 * strain, _CLOSEST)
+        wide = _Limits(strain, limits.area, limits.atoms)
+        inside = _described(cells, _fitting(cells, lists, strain), atoms, wide)
+    words = f"{100 * limits.strain:g}% strain"
     words += "" if math.isinf(limits.area) else f", {limits.area:g} Angstrom^2"
     words += "" if math.isinf(limits.atoms) else f", {limits.atoms:g} atoms"
     if not inside:

@@ -254,6 +254,11 @@ def test_limits_that_give_no_match_name_the_closest():
         match_lattices(GRAPHENE, MOS2, max_area=70, max_strain=0.001)
 
 
+def test_the_closest_of_large_cells_is_found_without_listing_all_loose_ones():
+    with pytest.raises(NoMatchError, match=r"within 0.001% strain.*closest is 61 on 37 cells"):
+        match_lattices(GRAPHENE, MOS2, max_area=1000, max_strain=1e-5)
+
+
 def test_a_twist_out_of_reach_is_no_match():
     with pytest.raises(NoMatchError, match="widen the twist range"):
         match_lattices(GRAPHENE, MOS2, max_area=70, max_strain=0.02, twist_range=(29, 30))
