@@ -45,13 +45,16 @@ KNOWN = {"sqrt7 on 2 sqrt3": (12, 7), "sqrt13 on sqrt21": (21, 13), "sqrt19 on s
 SCALING = ((400, 0.01), (1000, 0.01), (2000, 0.01), (5000, 0.01), (5000, 0.001))
 
 CHILD = """
-import json, resource, sys, time
+import json, sys, time
+from pathlib import Path
 import numpy as np
 from heterofire.structures.matching import match_lattices
 hexagonal = np.array([[1, 0], [-0.5, 3**0.5 / 2]])
 bottom, top, area, strain = map(float, sys.argv[1:])
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Linux. getrusage would count the parent process, too: a child starts as its copy.
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 before = peak()
 started = time.perf_counter()
 found = match_lattices(bottom * hexagonal, top * hexagonal, max_area=area, max_strain=strain)
