@@ -18,7 +18,15 @@ from scipy.spatial import cKDTree
 
 from .errors import InputError, NoMatchError
 from .strain import Strain, strain_of
-from .sublattices import Floats, Ints, checked_cell, hermite, point_group, sublattices
+from .sublattices import (
+    Floats,
+    Ints,
+    checked_cell,
+    hermite,
+    point_group,
+    sublattices,
+    without_half_turns,
+)
 
 IntMatrix = NDArray[np.int64]
 
@@ -193,12 +201,11 @@ def _fitting(
     """Return the supercells of both lattices that fit on each other, each interface once."""
     bottom = lists[0]
     top = _nearly_reduced(cells[1], lists[1], 6 * max_strain)
-    tree = cKDTree(_shapes(top @ cells[1]))
+    trees = [cKDTree(_shapes(m @ cell)) for m, cell in zip((bottom, top), cells, strict=True)]
     radius = 1.3 * max_strain + 1e-9
-    near: Any = tree.query_ball_point(_shapes(bottom @ cells[0]), radius, p=np.inf)
-    counts = [len(hits) for hits in near]
-    first = np.repeat(np.arange(len(bottom)), counts)
-    second = np.array([i for hits in near for i in hits], dtype=np.int64)
+    near: Any = trees[0].sparse_distance_matrix(trees[1], radius, p=np.inf, output_type="ndarray")
+    # In order, so that the same one of several alike is kept whatever the tree looks like.
+    first, second = np.divmod(np.sort(near["i"] * len(top) + near["j"]), len(top))
     pairs = bottom[first], top[second]
     stretch, _ = _stretches(pairs[1] @ cells[1], pairs[0] @ cells[0])
     fits = np.abs(stretch - 1).max(axis=1) <= max_strain + 1e-12
@@ -249,27 +256,30 @@ def _minors_gcd(joint: Ints) -> Ints:
 
 
 def _canonical(joint: Ints, bottom: tuple[Ints, Ints], top: tuple[Ints, Ints]) -> Ints:
-    """Return (n, 8) the smallest Hermite form of each match under symmetries of both lattices.
+    """Return (n, 4) names of the matches, the same for all that symmetries make alike.
 
-    Rotations act on each lattice by itself, mirrors on both at once.
+    Each is the smallest Hermite form, two of its numbers in one. Rotations act on each lattice by
+    itself, mirrors on both at once.
     """
     best: Ints | None = None
     for kind in (0, 1):
         # Both lattices turned by 180 degrees are the same rows again, so half of these will do.
-        half = [one for one in bottom[kind] if one.ravel()[one.ravel() != 0][0] > 0]
-        for one, other in product(half, top[kind]):
-            turned = np.concatenate([joint[:, :, :2] @ one, joint[:, :, 2:] @ other], axis=2)
-            form = hermite(turned).reshape(-1, 8)
-            if best is None:
-                best = form
-                continue
-            differ = form != best
-            first = differ.argmax(axis=1)[:, None]
-            smaller = np.take_along_axis(form, first, 1) < np.take_along_axis(best, first, 1)
-            best = np.where(smaller, form, best)
+        for one in without_half_turns(bottom[kind]):
+            form = hermite(np.concatenate([joint[:, :, :2] @ one, joint[:, :, 2:]], axis=2))
+            for other in top[kind]:  # the form depends on the bottom alone, so this keeps it
+                turned = np.stack([form[:, :, :2], form[:, :, 2:] @ other], axis=2)
+                name = ((turned[..., 0] << 32) + turned[..., 1]).reshape(-1, 4)
+                best = name if best is None else _smaller(name, best)
     if best is None:
         raise InputError("the lattices have no symmetry at all, not even a turn by 180 degrees")
     return best
+
+
+def _smaller(one: Ints, other: Ints) -> Ints:
+    """Return the smaller of each pair of rows; the first number that differs decides."""
+    first = (one != other).argmax(axis=1)[:, None]
+    smaller = np.take_along_axis(one, first, 1) < np.take_along_axis(other, first, 1)
+    return np.where(smaller, one, other)
 
 
 @dataclass(frozen=True)
@@ -326,9 +336,13 @@ def _nothing(
     cells: tuple[Floats, Floats], lists: Sequence[Ints], atoms: tuple[int, int], limits: _Limits
 ) -> str:
     """Return what to say when nothing fits: the limits, and the closest that there is."""
-    wide = _Limits(_CLOSEST, limits.area, limits.atoms)
-    inside = _described(cells, _fitting(cells, lists, _CLOSEST), atoms, wide)
-    words = f"{limits.strain:.1%} strain"
+    inside: list[Match] = []
+    strain = limits.strain / 2
+    while not inside and strain < _CLOSEST:  # all at once, millions of pairs fit within 30 %
+        strain = min(2 * strain, _CLOSEST)
+        wide = _Limits(strain, limits.area, limits.atoms)
+        inside = _described(cells, _fitting(cells, lists, strain), atoms, wide)
+    words = f"{100 * limits.strain:g}% strain"
     words += "" if math.isinf(limits.area) else f", {limits.area:g} Angstrom^2"
     words += "" if math.isinf(limits.atoms) else f", {limits.atoms:g} atoms"
     if not inside:

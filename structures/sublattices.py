@@ -49,16 +49,24 @@ def reduced(cells: Floats, matrices: Ints) -> Ints:
     [[[0, 1], [-1, 0]]]
     """
     found = matrices.copy()
-    metric = cells @ cells.T
-    while True:
-        dot = np.einsum("nai,ij,nbj->nab", found, metric, found)
-        swap = dot[:, 0, 0] > dot[:, 1, 1] * (1 + 1e-12)
-        found[swap] = np.stack([found[swap, 1], -found[swap, 0]], axis=1)
-        dot = np.einsum("nai,ij,nbj->nab", found, metric, found)
-        step = np.rint(dot[:, 0, 1] / dot[:, 0, 0] * (1 - 1e-12)).astype(np.int64)
-        if not swap.any() and not step.any():
-            return found
-        found[:, 1] -= step[:, None] * found[:, 0]
+    active = np.arange(len(found))
+    while len(active):
+        part = found[active]
+        first, second = np.moveaxis(part @ cells, 1, 0)
+        swap = _dot(first, first) > _dot(second, second) * (1 + 1e-12)
+        part[swap] = np.stack([part[swap, 1], -part[swap, 0]], axis=1)
+        first, second = np.moveaxis(part @ cells, 1, 0)
+        ratio = _dot(first, second) / _dot(first, first)
+        step = np.rint(ratio * (1 - 1e-12)).astype(np.int64)
+        part[:, 1] -= step[:, None] * part[:, 0]
+        found[active] = part
+        active = active[swap | (step != 0)]
+    return found
+
+
+def _dot(one: Floats, other: Floats) -> Floats:
+    """Return the scalar products of (n, 2) vectors."""
+    return one[:, 0] * other[:, 0] + one[:, 1] * other[:, 1]
 
 
 def hermite(matrices: Ints) -> Ints:
@@ -71,21 +79,26 @@ def hermite(matrices: Ints) -> Ints:
     >>> hermite(np.array([[[2, 1], [0, 3]], [[2, 4], [0, 3]]])).tolist()
     [[[2, 1], [0, 3]], [[2, 1], [0, 3]]]
     """
-    found = matrices.copy()
-    while (rest := found[:, 1, 0] != 0).any():
-        factor = found[rest, 0, 0] // found[rest, 1, 0]
-        upper = found[rest, 0] - factor[:, None] * found[rest, 1]
-        found[rest] = np.stack([found[rest, 1], upper], axis=1)
-    # The second row now begins at its first column that is not zero everywhere below.
-    for row in (0, 1):
-        first = (found[:, row] != 0).argmax(axis=1)
-        sign = np.sign(np.take_along_axis(found[:, row], first[:, None], axis=1))
-        found[:, row] *= np.where(sign == 0, 1, sign)
-    pivot = (found[:, 1] != 0).argmax(axis=1)[:, None]
-    above = np.take_along_axis(found[:, 0], pivot, axis=1)
-    below = np.take_along_axis(found[:, 1], pivot, axis=1)
-    found[:, 0] -= np.where(below == 0, 0, above // np.where(below == 0, 1, below)) * found[:, 1]
+    x, y = matrices[:, 0, 0], matrices[:, 1, 0]
+    divisor, s, t = _bezout(x, y)
+    change = np.stack([s, t, -y // divisor, x // divisor], axis=1).reshape(-1, 2, 2)
+    found = change @ matrices  # the second row begins with 0 now
+    found[:, 1] *= np.sign(found[:, 1, 1])[:, None]
+    found[:, 0] -= (found[:, 0, 1] // found[:, 1, 1])[:, None] * found[:, 1]
     return found
+
+
+def _bezout(x: Ints, y: Ints) -> tuple[Ints, Ints, Ints]:
+    """Return d > 0, s and t with d = s x + t y, the greatest common divisors (Euclid)."""
+    d, rest, s, next_s = x.copy(), y.copy(), np.ones_like(x), np.zeros_like(x)
+    while len(active := np.flatnonzero(rest)):
+        upper, lower, old_s, new_s = d[active], rest[active], s[active], next_s[active]
+        factor = upper // lower
+        d[active], rest[active] = lower, upper - factor * lower
+        s[active], next_s[active] = new_s, old_s - factor * new_s
+    sign = np.where(d < 0, -1, 1)
+    d, s = d * sign, s * sign
+    return d, s, (d - s * x) // np.where(y == 0, 1, y)
 
 
 def point_group(cell: ArrayLike) -> tuple[Ints, Ints]:
@@ -138,9 +151,19 @@ def sublattices(cell: ArrayLike, max_index: int) -> Ints:
     cell = checked_cell(cell, "cell")
     forms = _hermite_forms(max_index)
     proper, _ = point_group(cell)
-    names = np.stack([_name(hermite(forms @ w)) for w in proper])
-    chosen = forms[_name(forms) == names.min(axis=0)]
-    return reduced(cell, chosen)
+    names = _name(forms)
+    kept = np.ones(len(forms), dtype=bool)
+    for w in without_half_turns(proper)[1:]:
+        kept &= names <= _name(hermite(forms @ w))
+    return reduced(cell, forms[kept])
+
+
+def without_half_turns(operations: Ints) -> Ints:
+    """Return one of each pair W and -W, which give the same supercells; no turn comes first."""
+    firsts = [next(number for number in w.ravel() if number) for w in operations]
+    kept = operations[np.array(firsts) > 0]
+    is_unit = (kept == np.eye(2, dtype=np.int64)).all(axis=(1, 2))
+    return kept[np.argsort(~is_unit, kind="stable")]
 
 
 def _hermite_forms(max_index: int) -> Ints:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from pymatgen.analysis.elasticity.strain import Deformation
 from pymatgen.analysis.interfaces.zsl import ZSLGenerator
 
 from heterofire.structures.errors import InputError, NoMatchError, StructureError
@@ -151,6 +152,15 @@ def test_no_match_of_pymatgen_is_missing(graphene_mos2):
     assert n_checked > 10
 
 
+def test_von_mises_strain_of_green_and_lagrange_is_the_one_pymatgen_prints(graphene_mos2):
+    spatial = [[[*v, 0.0] for v in cell] for cell in (MOS2, GRAPHENE)]
+    theirs = max(ZSLGenerator(max_area=66)(*spatial), key=lambda m: m.match_area)  # 12 on 7 cells
+    strain = Deformation(theirs.match_transformation).green_lagrange_strain
+    ours = next(m for m in graphene_mos2 if (m.n_bottom, m.n_top) == (12, 7))
+    assert ours.strain.von_mises_green_lagrange == pytest.approx(strain.von_mises_strain, rel=1e-9)
+    assert ours.strain.von_mises_green_lagrange == pytest.approx(0.01297, abs=1e-5)
+
+
 # ---- what must not matter ------------------------------------------------------------------
 
 cells = st.tuples(
@@ -242,6 +252,11 @@ def test_limits_that_give_no_match_name_the_closest():
         NoMatchError, match=r"closest is 12 on 7 cells with 19 atoms.*1\.93% strain"
     ):
         match_lattices(GRAPHENE, MOS2, max_area=70, max_strain=0.001)
+
+
+def test_the_closest_of_large_cells_is_found_without_listing_all_loose_ones():
+    with pytest.raises(NoMatchError, match=r"within 0.001% strain.*closest is 61 on 37 cells"):
+        match_lattices(GRAPHENE, MOS2, max_area=1000, max_strain=1e-5)
 
 
 def test_a_twist_out_of_reach_is_no_match():
