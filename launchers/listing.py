@@ -52,7 +52,7 @@ def print_studies(*, as_json: bool) -> None:
 
 def print_models(*, as_json: bool) -> None:
     """Print the models and crystals that can be built."""
-    from ..structures.models import list_entries  # slow: pymatgen
+    from ..structures.catalogue import list_entries  # slow: pymatgen
 
     rows = [{"name": e.name, "kind": e.kind, "what it is": e.label} for e in list_entries()]
     print_rows(rows, as_json=as_json)
@@ -60,16 +60,16 @@ def print_models(*, as_json: bool) -> None:
 
 def build_and_print(name: str, *, size: str, output: Path | None, as_json: bool) -> None:
     """Build a model or crystal, print what it is, write it where asked."""
+    from ..structures.catalogue import build_named
     from ..structures.crystals import build_crystal, crystal_names  # slow: pymatgen
     from ..structures.describe import describe, format_description
     from ..structures.formats import write_structure
-    from ..structures.models import build_model
 
     if name in crystal_names():
         structure = build_crystal(name)
         about = describe(structure)
     else:
-        model = build_model(name, size=checked_profile(size))
+        model = build_named(name, checked_profile(size))
         structure, about = model.structure, describe(model)
     print(json.dumps(asdict(about), indent=1) if as_json else format_description(about))
     if output is not None:

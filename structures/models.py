@@ -2,20 +2,20 @@
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 import numpy as np
 from pymatgen.core import Structure
 
 from .checks import check_structure, facing_planes, vacuum_of
-from .crystals import crystal_facts, crystal_names
 from .doping import Face, graphitic_nitrogen, substituted_chalcogens
 from .edits import group_by_element
 from .errors import InputError
 from .layers import graphene, mx2_monolayer
 from .stacking import FLOOR, stack_layers
 from .strain import Strain
+from .sublattices import Floats
 
 Size = Literal["quick", "paper", "converged"]
 T = TypeVar("T")
@@ -57,26 +57,24 @@ class Model:
     label: str
     size: str  # quick, paper or converged
     structure: Structure  # one block per element: Mo, S, Se, C, N
-    bottom: tuple[int, ...]  # atoms of the substrate
+    bottom: tuple[int, ...]  # atoms of the substrate; none in a slab that stands alone
     top: tuple[int, ...]  # atoms of the film
     bottom_name: str  # "N-graphene"
     top_name: str  # "MoS2", "MoSSe"
     bottom_strain: Strain
     top_strain: Strain
-    twist_deg: float
-    gap: float  # Angstrom between the facing planes of film and substrate
+    twist_deg: float | None
+    gap: float | None  # Angstrom between the facing planes of film and substrate
     vacuum: float  # Angstrom above the film
     source: str
     notes: tuple[str, ...]
+    own_cells: Mapping[str, Floats] = field(default_factory=dict)  # "top": (2, 2) unstrained, A
 
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One line of the list of everything that can be built."""
-
-    name: str
-    kind: str  # "model" or "crystal"
-    label: str
+    @property
+    def area(self) -> float:
+        """Return the area of the cell in the plane, in Angstrom^2."""
+        a, b, _ = self.structure.lattice.matrix
+        return float(np.linalg.norm(np.cross(a, b)))
 
 
 def model_names() -> tuple[str, ...]:
@@ -88,24 +86,6 @@ def model_names() -> tuple[str, ...]:
     ('MoS2@C', 'MoS2@NC', 'MoSSe@NC')
     """
     return tuple(RECIPES)
-
-
-def list_entries() -> list[Entry]:
-    """Return all models and crystals with their kind.
-
-    Examples
-    --------
-    >>> {entry.kind for entry in list_entries()}  == {"model", "crystal"}
-    True
-    """
-    models = [Entry(name=n, kind="model", label=recipe.label) for n, recipe in RECIPES.items()]
-    crystals = []
-    for name in crystal_names():
-        facts = crystal_facts(name)
-        mark = ", hypothetical" if facts.hypothetical else ""
-        label = f"{facts.formula}, {facts.space_group}, {facts.n_atoms} atoms{mark}"
-        crystals.append(Entry(name=name, kind="crystal", label=label))
-    return models + crystals
 
 
 def build_model(
@@ -181,6 +161,7 @@ def build_model(
         vacuum=vacuum_of(structure),
         source=_SOURCE,
         notes=(*notes, f"film a = {A_FILM} A strained onto graphene a = {A_GRAPHENE} A"),
+        own_cells={"bottom": stack.bottom_cell, "top": stack.top_cell},
     )
 
 
@@ -194,6 +175,31 @@ def isolate_layer(model: Model, layer: Literal["bottom", "top"]) -> Structure:
     """
     atoms = _look_up("layer", layer, {"bottom": model.bottom, "top": model.top})
     return Structure.from_sites([model.structure[i] for i in atoms])
+
+
+def unstrain_layer(model: Model, layer: Literal["bottom", "top"]) -> Structure:
+    """Return one layer alone with the lattice that it had before it was strained.
+
+    Raises
+    ------
+    InputError
+        The model does not say what that lattice was.
+
+    Examples
+    --------
+    >>> film = unstrain_layer(build_model("MoS2@NC"), "top")
+    >>> round(film.lattice.a / 7**0.5, 3)
+    3.16
+    """
+    if layer not in model.own_cells:
+        raise InputError(f"{model.name} does not say what the lattice of its {layer} layer was")
+    alone = isolate_layer(model, layer)
+    matrix = alone.lattice.matrix.copy()
+    own = model.own_cells[layer]
+    matrix[:2, :2] = np.linalg.cholesky(own @ own.T)
+    return Structure(
+        matrix, alone.species, alone.frac_coords, site_properties=alone.site_properties
+    )
 
 
 def _with_nitrogen(structure: Structure, choice: int) -> tuple[Structure, str]:

@@ -230,13 +230,17 @@ def _host(model: Model, region: Region, gallery_gap: float | None) -> Structure:
     """Return the model, opened if the ion goes into the gallery or a gap is asked for."""
     if region not in ("gallery", "outer"):
         raise InputError(f"no region {region!r}; there are gallery and outer")
+    if region == "gallery" and not model.bottom:
+        raise InputError(f"{model.name} is one slab: it has no gallery, only an outer face")
     if gallery_gap is None and region == "outer":
         return model.structure
     return lift_film(model, GALLERY_GAP if gallery_gap is None else gallery_gap)
 
 
 def _gap(model: Model, structure: Structure) -> float:
-    """Return the gap of a structure with the model's atoms."""
+    """Return the gap of a structure with the model's atoms; 0 where there is one layer only."""
+    if not model.bottom:
+        return 0.0
     below, above = facing_planes(structure, model.bottom, model.top)
     return above - below
 
@@ -245,8 +249,8 @@ def _face(model: Model, region: Region, gallery_gap: float | None) -> _Face:
     """Return the face of the film on which the ion is to sit."""
     host = _host(model, region, gallery_gap)
     z = host.cart_coords[:, 2]
-    below, above = facing_planes(host, model.bottom, model.top)
     if region == "gallery":
+        below, above = facing_planes(host, model.bottom, model.top)
         atoms = [i for i in model.top if z[i] < above + SAME_PLACE]
         substrate = [i for i in model.bottom if z[i] > below - SAME_PLACE]
         return _Face(

@@ -33,6 +33,8 @@ class Stack:
     top_matrix: NDArray[np.int64]
     bottom_strain: Strain
     top_strain: Strain
+    bottom_cell: Floats  # (2, 2) rows: the same supercell of the layer's own lattice, Angstrom
+    top_cell: Floats
     twist_deg: float  # between the a axes of the layers' own cells, folded by symmetry
     gap: float  # Angstrom between the facing atom planes
     vacuum: float  # Angstrom from the top of the stack to the next image
@@ -104,6 +106,8 @@ def stack_layers(
         top_matrix=matrices[1],
         bottom_strain=strain_between(wide[0], common),
         top_strain=strain_between(wide[1], common),
+        bottom_cell=wide[0],
+        top_cell=wide[1],
         twist_deg=_twist(cells, wide, common),
         gap=gap,
         vacuum=vacuum,

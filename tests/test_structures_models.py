@@ -1,9 +1,14 @@
 import numpy as np
 import pytest
 
+from heterofire.structures.catalogue import list_entries
 from heterofire.structures.checks import vacuum_of
 from heterofire.structures.errors import InputError
-from heterofire.structures.models import build_model, isolate_layer, list_entries, model_names
+from heterofire.structures.models import (
+    build_model,
+    isolate_layer,
+    model_names,
+)
 
 COUNTS = {
     ("MoS2@C", "quick"): "Mo7 S14 C24",

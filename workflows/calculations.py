@@ -15,7 +15,7 @@ from pymatgen.core import Structure
 from ..results.records import Label
 
 # Tags that change how fast a run is, or what it writes, but no number in it.
-_NOT_PHYSICS = frozenset({"NCORE", "NPAR", "KPAR", "NSIM", "LWAVE", "LCHARG", "SYSTEM"})
+_NOT_PHYSICS = frozenset({"NCORE", "NPAR", "KPAR", "NSIM", "LWAVE", "LCHARG", "SYSTEM", "AMIX"})
 _VIBRATIONS = 5  # IBRION
 
 

@@ -39,6 +39,7 @@ class Settings:
     nelect: float | None = None
     ismear: int = 1
     sigma: float = 0.2  # eV
+    amix: float = 0.4  # damping of the density's mixing; less is slower and safer
     nedos: int = 301
     emin: float | None = None  # eV
     emax: float | None = None
@@ -209,6 +210,7 @@ def read_settings(tags: Mapping[str, str]) -> Settings:
         nelect=values.optional("NELECT"),
         ismear=values.whole("ISMEAR", defaults.ismear),
         sigma=values.real("SIGMA", defaults.sigma),
+        amix=values.real("AMIX", defaults.amix),
         nedos=values.whole("NEDOS", defaults.nedos),
         emin=values.optional("EMIN"),
         emax=values.optional("EMAX"),
@@ -237,6 +239,8 @@ def _check_ranges(settings: Settings) -> None:
     """Raise when a value has the right type but no meaning."""
     if settings.sigma <= 0:
         raise InputError(f"INCAR: SIGMA = {settings.sigma} must be positive (0.0862 eV is 1000 K)")
+    if not 0 < settings.amix <= 1:
+        raise InputError(f"INCAR: AMIX = {settings.amix} must be above 0 and at most 1")
     if settings.ediff <= 0:
         raise InputError(f"INCAR: EDIFF = {settings.ediff} must be positive")
     if settings.nelm < 1:

@@ -169,7 +169,8 @@ class XtbPotential:
         """Run the self-consistent field; if it fails, from scratch, and then damped as well."""
         from tblite.exceptions import TBLiteRuntimeError
 
-        attempts = [(self._result, 0.4), (None, 0.4), (None, 0.1)]
+        amix = self._settings.amix
+        attempts = [(self._result, amix), (None, amix), (None, amix / 4)]
         if self._result is None:
             attempts.pop(0)
         failure: TBLiteRuntimeError | None = None
@@ -183,7 +184,7 @@ class XtbPotential:
             else:
                 return
         raise EngineError(
-            f"tblite: {failure}, from a fresh start and with a mixer damping of 0.1 as well. "
+            f"tblite: {failure}, from a fresh start and with a quarter of AMIX as well. "
             "Check the geometry or raise SIGMA."
         ) from failure
 
