@@ -12,6 +12,7 @@ from .charges import charge_values, elf_value, transfer_values
 from .electronic import band_gap, d_band_centre, dos_at_fermi, run_symbols
 from .energies import energy_property
 from .interlayers import interlayer_distance
+from .pathways import pathway_properties
 from .records import Band, DensityDifference, Dos, Property, Run, Settings
 from .requests import (
     BarrierRequest,
@@ -20,6 +21,7 @@ from .requests import (
     ElfRequest,
     EnergyRequest,
     InterlayerRequest,
+    PathwayRequest,
     Request,
     TransferRequest,
     VibrationRequest,
@@ -72,7 +74,7 @@ class _Derivation:
             for role, key in _sources(request)
             if not self._has(key)
         ]
-        if absent:
+        if absent and not isinstance(request, PathwayRequest):  # there, one state hides no other
             return self._missing(request, absent)
         try:
             return self._derived(request)
@@ -80,6 +82,8 @@ class _Derivation:
             return self._missing(request, [str(error)])
 
     def _derived(self, request: Request) -> list[Property]:
+        if isinstance(request, PathwayRequest):
+            return pathway_properties(request, self.properties, self._has)
         if isinstance(request, EnergyRequest):
             keys = [leg.key for leg in request.legs if leg.key is not None]
             runs = {key: self._checked(self._run(key)) for key in keys}
@@ -91,7 +95,7 @@ class _Derivation:
             return self._wrap(request, (band, *ends), _barrier_values(band, *ends))
         run = self._checked(self._run(request.key))
         if isinstance(request, DosRequest):
-            values = _dos_values(run, request.d_elements)
+            values = _dos_values(run, request)
         elif isinstance(request, InterlayerRequest):
             values = [_interlayer_value(run, request)]
         elif isinstance(request, ElfRequest):
@@ -210,7 +214,7 @@ def _barrier_values(band: Band, initial: Run, final: Run) -> list[Value]:
     ]
 
 
-def _dos_values(run: Run, d_elements: Sequence[str]) -> list[Value]:
+def _dos_values(run: Run, request: DosRequest) -> list[Value]:
     if run.dos is None:
         raise RunError(f"{run.folder} has no DOS: run it with LORBIT = 11 and NEDOS set.")
     level = dos_at_fermi(run.dos)
@@ -223,6 +227,7 @@ def _dos_values(run: Run, d_elements: Sequence[str]) -> list[Value]:
             detail={"per_atom": level / len(run.structure), "half_width_ev": 0.05},
             notes=_grid_notes(run.dos, run.settings),
         ),
+        *_per_area(level, request.area, _grid_notes(run.dos, run.settings)),
         Value(
             quantity="band gap",
             unit="eV",
@@ -231,7 +236,7 @@ def _dos_values(run: Run, d_elements: Sequence[str]) -> list[Value]:
             notes=(f"metal: {'; '.join(gap.reasons)}",) if gap.is_metal else (),
         ),
     ]
-    for element in d_elements:
+    for element in request.d_elements:
         values.append(
             Value(
                 quantity=f"d-band centre of {element}",
@@ -242,6 +247,22 @@ def _dos_values(run: Run, d_elements: Sequence[str]) -> list[Value]:
             )
         )
     return values
+
+
+def _per_area(level: float, area: float | None, notes: tuple[str, ...]) -> list[Value]:
+    """Return the DOS at the Fermi level of a slab per area, if the area is known."""
+    if area is None:
+        return []
+    area_nm2 = area / 100
+    return [
+        Value(
+            quantity="DOS at E_F per area",
+            unit="states/eV/nm^2",
+            value=level / area_nm2,
+            detail={"area_nm2": area_nm2, "half_width_ev": 0.05},
+            notes=notes,
+        )
+    ]
 
 
 def _grid_notes(dos: Dos, settings: Settings) -> tuple[str, ...]:

@@ -240,7 +240,7 @@ class Property:
     reference: str  # "K atom", "bcc K", "K+ gas", "" where none is needed
     value: float | None  # None when it could not be derived; the notes say why
     unit: str
-    energy_kind: str  # "E0" for every energy; "" otherwise
+    energy_kind: str  # "E0" for every energy, "E0 + F_vib" for free ones; "" otherwise
     status: Literal["ok", "unconverged", "missing"]
     legs: tuple[Leg, ...] = ()
     keys: tuple[str, ...] = ()  # calculations it was derived from

@@ -1,8 +1,14 @@
 """What to derive once the runs are there: plain records that travel in a FireWorks spec."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 Sources = list[tuple[str, str]]  # role and key of each calculation that is needed
 Wanted = list[tuple[str, str]]  # quantity and unit of each property that follows
@@ -82,11 +88,21 @@ class DosRequest(_RunRequest):
 
     kind: Literal["dos"] = "dos"
     d_elements: tuple[str, ...] = ("Mo",)
+    area: float | None = Field(default=None, gt=0)  # Angstrom^2 in the plane of a slab
+
+    @model_serializer(mode="wrap")
+    def _without_empty_area(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out an area that is not given: plans are known by the hash of their requests."""
+        written: dict[str, Any] = handler(self)
+        if self.area is None:
+            del written["area"]
+        return written
 
     def wanted(self) -> Wanted:
         """Return quantity and unit of what a DOS gives."""
         centres = [(f"d-band centre of {element}", "eV") for element in self.d_elements]
-        return [("DOS at E_F", "states/eV/cell"), ("band gap", "eV"), *centres]
+        per_area = [] if self.area is None else [("DOS at E_F per area", "states/eV/nm^2")]
+        return [("DOS at E_F", "states/eV/cell"), *per_area, ("band gap", "eV"), *centres]
 
 
 class InterlayerRequest(_RunRequest):
@@ -165,6 +181,51 @@ class VibrationRequest(_RunRequest):
         return [("ZPE", "eV"), ("-TS", "eV"), ("F_vib", "eV")]
 
 
+class StateRequest(BaseModel):
+    """A state of a pathway; its energy is measured against the first state."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str  # "PS4 + *OH"
+    legs: tuple[LegRequest, ...]  # its cell 1, the first state's -1, reservoirs; first state: none
+    equation: str = ""  # "Li3PS4OH/C(002) + 2 Li -> ..."
+    vibrations: str | None = None  # key of the vibrations of the state's adsorbate
+    cell: str  # key of the state's relaxed cell
+
+
+class PathwayRequest(_Request):
+    """Energies of the states of a route, of its steps, and the largest step."""
+
+    kind: Literal["pathway"] = "pathway"
+    states: tuple[StateRequest, ...] = Field(min_length=2)
+    temperature_kelvin: float | None = Field(default=None, ge=0)  # of free energies; None: 298.15
+
+    @property
+    def has_vibrations(self) -> bool:
+        """Return whether every state has vibrations, so that free energies follow."""
+        return all(state.vibrations is not None for state in self.states)
+
+    def sources(self) -> Sources:
+        """Return role and key of every calculation that is needed."""
+        found: Sources = []
+        for state in self.states:
+            found.append((state.name, state.cell))
+            found += [(leg.role, leg.key) for leg in state.legs if leg.key is not None]
+            if state.vibrations is not None and self.has_vibrations:
+                found.append((f"vibrations of {state.name}", state.vibrations))
+        return found
+
+    def wanted(self) -> Wanted:
+        """Return quantity and unit of each state, each step, and the largest step."""
+        kinds = ("energy", "free energy") if self.has_vibrations else ("energy",)
+        wanted: Wanted = []
+        for kind in kinds:
+            wanted += [(f"state {kind}", "eV")] * len(self.states)
+            wanted += [(f"step {kind}", "eV")] * (len(self.states) - 1)
+            wanted.append(("rate-determining step", "eV"))
+        return wanted
+
+
 Request = Annotated[
     EnergyRequest
     | BarrierRequest
@@ -173,6 +234,7 @@ Request = Annotated[
     | ChargeRequest
     | TransferRequest
     | ElfRequest
-    | VibrationRequest,
+    | VibrationRequest
+    | PathwayRequest,
     Field(discriminator="kind"),
 ]
