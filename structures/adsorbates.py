@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 from pymatgen.core import Structure
 from scipy.spatial.transform import Rotation
 
-from .contacts import SOFTNESS, Nesting, bonding_distance, closest_ratio, nest
+from .contacts import CLASH, SOFTNESS, Nesting, bonding_distance, closest_ratio, nest
 from .errors import InputError, StructureError
 from .molecules import Species
 from .sites import HOST_RADII, ION_RADII
 
 Floats = NDArray[np.float64]
 
-CLASH = 0.8  # of the sum of covalent radii; closer atoms of two molecules overlap
 APART = 3.0  # Angstrom that a molecule needs to its own periodic image
 ION_TO_ION = 2.8  # Angstrom between two counter-ions at least
 _GRID = 200  # directions around an atom

@@ -24,6 +24,7 @@ SOFTNESS = 0.37  # Angstrom, the universal constant of the bond-valence method
 _OVERLAP = 0.85  # of the contact distance; nothing is pushed nearer
 _BESIDE = 1.3  # of the length of a bond: how near atoms may come that do not bind
 _RISES = np.arange(0.0, 1.0, 0.05)  # Angstrom
+CLASH = 0.8  # of the sum of covalent radii; closer atoms of two molecules overlap
 CUTOFF = 7.0  # Angstrom along the plane and along the normal
 
 

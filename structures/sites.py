@@ -18,6 +18,7 @@ from pymatgen.core import Lattice, Structure
 from scipy.spatial import Voronoi
 
 from .checks import facing_planes, vacuum_of
+from .contacts import CLASH, bonding_distance
 from .errors import InputError, StructureError
 from .models import Model
 from .symmetry import orbits, symmetry_operations
@@ -36,6 +37,7 @@ HOST_RADII = {"S": 1.84, "Se": 1.98, "Te": 2.21, "O": 1.40, "C": 1.70, "N": 1.55
 HOST_WEIGHTS = {"C": 0.4, "N": 0.4}
 SOFTNESS = 0.37  # Angstrom, the universal constant of the bond-valence method
 CUTOFF = 6.0  # Angstrom
+_SAME_GAP = 1e-6  # Angstrom
 SAME_PLACE = 0.5  # Angstrom along the plane below which two candidates are one
 
 
@@ -139,10 +141,21 @@ def candidate_sites(
                 gallery_gap=gap,
             )
         )
+    sites = [site for site in sites if _is_clear(face.host, site, ion)]
     sites.sort(
         key=lambda s: (-round(s.score, 3), s.above, s.over, np.round(s.frac_coords, 6).tolist())
     )
     return _named(face.host, sites)
+
+
+def _is_clear(host: Structure, site: Site, ion: str) -> bool:
+    """Return whether an ion on a site keeps away from metals and other ions of the host."""
+    metals = [i for i, s in enumerate(host) if s.specie.symbol not in HOST_RADII]
+    if not metals:
+        return True
+    distances = host.lattice.get_all_distances([site.frac_coords], host.frac_coords[metals])[0]
+    least = [CLASH * bonding_distance(ion, host[i].specie.symbol) for i in metals]
+    return bool((distances > least).all())
 
 
 def _named(host: Structure, sites: list[Site]) -> list[Site]:
@@ -232,9 +245,12 @@ def _host(model: Model, region: Region, gallery_gap: float | None) -> Structure:
         raise InputError(f"no region {region!r}; there are gallery and outer")
     if region == "gallery" and not model.bottom:
         raise InputError(f"{model.name} is one slab: it has no gallery, only an outer face")
-    if gallery_gap is None and region == "outer":
+    if region == "outer" and (gallery_gap is None or not model.bottom):
         return model.structure
-    return lift_film(model, GALLERY_GAP if gallery_gap is None else gallery_gap)
+    gap = GALLERY_GAP if gallery_gap is None else gallery_gap
+    if abs(gap - _gap(model, model.structure)) < _SAME_GAP:
+        return model.structure
+    return lift_film(model, gap)
 
 
 def _gap(model: Model, structure: Structure) -> float:

@@ -12,15 +12,16 @@ from .interfaces import Face, build_interface, make_face, match_faces
 from .layers import mx2_monolayer
 from .models import Model, Size
 from .registry import find_registers
-from .slabs import build_slab
+from .slabs import Slab, build_slab
 from .stacking import Stack, shift_top
 from .strain import strain_of
 
-VACUUM = 20.0  # Angstrom, so that 15 are left above an adsorbate
+VACUUM = 20.0  # Angstrom, so that 15 are left above an ion ...
+ROOM = 26.0  # ... and above a molecule on a slab
 HYPOTHETICAL = "hypothetical"
 _SOURCE = "10.1007/s40820-025-01667-7, Fig. 3; cells chosen here, the paper's are in its SI"
 _A_FILM = 3.160  # Angstrom, MoS2
-_ELEMENTS = ("Mo", "Ni", "N", "Li", "S", "O", "C")
+_ELEMENTS = ("Mo", "Ni", "N", "C", "S", "O", "Li")  # Li last: an ion joins its block
 _NITRIDE = (
     "Mo3Ni3N is the paper's name; its four X-ray peaks are those of filled beta-Mn Mo3Ni2N, "
     "P4_132, a 6.644 A, and (221) is extinct in eta-6 Mo3Ni3N (crystal Ni3Mo3N_eta6, Fd-3m)"
@@ -36,6 +37,7 @@ class Surface:
     miller: tuple[int, int, int]
     n_layers: Mapping[Size, int]
     repeats: Mapping[Size, tuple[int, int]]
+    upside_down: bool = False  # the termination's lower face is on top
     frozen_share: float = 0.0  # of the layers, from below, held
     notes: tuple[str, ...] = ()
 
@@ -76,6 +78,7 @@ SURFACES = {
         miller=(0, 0, 1),
         n_layers={"quick": 1, "paper": 2, "converged": 2},
         repeats={"quick": (2, 2), "paper": (2, 2), "converged": (2, 2)},
+        upside_down=True,  # oxygen of the sulfite ions above, lithium below
     ),
 }
 
@@ -125,7 +128,8 @@ def build_surface(name: str, size: Size, crystal: Structure | None = None) -> Mo
         build_crystal(recipe.crystal) if crystal is None else crystal,
         recipe.miller,
         n_layers=recipe.n_layers[size],
-        vacuum=VACUUM,
+        upside_down=recipe.upside_down,
+        vacuum=ROOM,
         n_frozen_layers=recipe.frozen_share * recipe.n_layers[size],
     )
     structure = supercell(slab.structure, (*recipe.repeats[size], 1))
@@ -149,7 +153,7 @@ def build_surface(name: str, size: Size, crystal: Structure | None = None) -> Mo
         gap=None,
         vacuum=vacuum_of(structure),
         source=_SOURCE,
-        notes=(f"termination {slab.termination.name}", *recipe.notes, *marks, *slab.warnings),
+        notes=(_cut_note(slab), *recipe.notes, *marks, *slab.warnings),
     )
 
 
@@ -219,4 +223,10 @@ def _notes(bottom: Face) -> tuple[str, ...]:
     """Return how the slab below was cut."""
     if bottom.slab is None:
         return ()
-    return (f"{bottom.name} termination {bottom.slab.termination.name} below MoS2",)
+    return (f"{bottom.name} {_cut_note(bottom.slab)}, below MoS2",)
+
+
+def _cut_note(slab: Slab) -> str:
+    """Return how a slab was cut."""
+    upside = ", upside down" if slab.is_upside_down else ""
+    return f"termination {slab.termination.name}{upside}"

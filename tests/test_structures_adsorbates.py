@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
-from heterofire.structures.adsorbates import CLASH, add_counter_ions, place_on_surface
+from heterofire.structures.adsorbates import add_counter_ions, place_on_surface
 from heterofire.structures.checks import shortest_distance
-from heterofire.structures.contacts import closest_ratio
+from heterofire.structures.contacts import CLASH, closest_ratio
 from heterofire.structures.crystals import build_crystal
 from heterofire.structures.edits import supercell
 from heterofire.structures.errors import InputError, StructureError

@@ -1,16 +1,27 @@
 """Reference phases of a study: atoms and molecules in boxes, crystals and their supercells."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from pymatgen.core import Structure
 
-from ..structures.boxes import atom_in_box, molecule_in_box
+from ..structures.boxes import MOLECULES, atom_in_box, molecule_in_box
 from ..structures.crystals import build_crystal
 from ..structures.edits import remove_one, replace_atoms, substitute_one, supercell
+from ..structures.errors import InputError
+from ..structures.molecules import build_species, species_in_box
 from .study import Phase, Profile, pick
 
 
-def build_phase(phase: Phase, profile: Profile) -> Structure:
+def build_phase(
+    phase: Phase, profile: Profile, crystals: Mapping[str, Structure] | None = None
+) -> Structure:
     """Return the cell of a phase in one profile.
+
+    Parameters
+    ----------
+    crystals
+        Structures that win over those that come along, by the name of the crystal.
 
     Examples
     --------
@@ -23,13 +34,28 @@ def build_phase(phase: Phase, profile: Profile) -> Structure:
         # its images in cubic boxes only.
         return atom_in_box(phase.atom, noncubic=phase.charge == 0)
     if phase.molecule is not None:
-        return molecule_in_box(phase.molecule)
-    structure = supercell(build_crystal(str(phase.crystal)), pick(phase.supercell, profile))
+        return _molecule(phase.molecule, phase.charge)
+    name = str(phase.crystal)
+    crystal = (crystals or {}).get(name) or build_crystal(name)
+    structure = supercell(crystal, pick(phase.supercell, profile))
     if phase.remove is not None:
         structure = remove_one(structure, phase.remove)
     for old, new in phase.replace.items():
         structure = _replace(structure, old, new, pick(phase.n_replace, profile))
     return structure
+
+
+def _molecule(name: str, charge: int) -> Structure:
+    """Return a molecule or ion in a box, its charge as the study says."""
+    if name in MOLECULES:
+        return molecule_in_box(name)
+    species = build_species(name)
+    if species.charge != charge:
+        raise InputError(
+            f"phase of molecule {name} with charge {charge:+d}: {name} has {species.charge:+d} "
+            f"(multiplicity {species.multiplicity}); write charge: {species.charge}"
+        )
+    return species_in_box(species)
 
 
 def _replace(structure: Structure, old: str, new: str, n: int) -> Structure:

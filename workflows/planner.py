@@ -38,7 +38,8 @@ class Planner:
     phases: dict[str, Calculation] = field(default_factory=dict)
     subtractions: list[Subtraction] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
-    hop_starts: dict[str, Site] = field(default_factory=dict)
+    hop_starts: dict[tuple[str | float, ...], Site] = field(default_factory=dict)
+    crystals: Mapping[str, Structure] = field(default_factory=dict)  # of the study's own files
 
     def plan(self, source: str) -> Plan:
         """Return what was collected."""
@@ -68,7 +69,8 @@ class Planner:
     ) -> Calculation:
         """Add one calculation; the same one asked for twice is one."""
         start = start or Start()
-        overrides = self.study.overrides.get(self.profile, {}).get(task, {})
+        own = self.study.overrides.get(self.profile, {})
+        overrides = {**own.get("every", {}), **own.get(task, {})}
         inputs = make_inputs(
             structure,
             task=task,

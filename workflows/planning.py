@@ -13,15 +13,20 @@ from ..results.requests import (
     LegRequest,
     Request,
 )
+from ..structures.catalogue import build_named
+from ..structures.crystals import crystal_facts
+from ..structures.formats import read_structure
 from ..structures.hops import Hop, build_hop
-from ..structures.models import Model, build_model
+from ..structures.models import Model
 from ..structures.sites import find_sites, insert_ion
+from .adhesion_planning import add_adhesion
 from .calculations import Calculation
 from .charge_planning import add_host_charges, add_image_charges, add_site_charges
 from .phases import build_phase
 from .planner import Planner, Start
 from .plans import Plan
 from .reactions import reaction_request
+from .route_planning import add_route
 from .study import HopPath, Phase, Profile, Sites, Study, pick
 
 
@@ -55,19 +60,30 @@ def plan_study(
     Plan
         Calculations come after their parents.
     """
-    planner = Planner(study, profile, engine, method, has_vtst)
+    planner = Planner(study, profile, engine, method, has_vtst, crystals=own_crystals(study))
     for name, phase in study.phases.items():
         add_phase(planner, name, phase)
     for host in study.hosts:
-        add_host(planner, build_model(host, size=study.size(profile)))
+        add_host(planner, build_named(host, study.size(profile), planner.crystals))
+    for route in study.routes:
+        add_route(planner, route)
     for reaction in study.reactions:
         planner.requests.append(reaction_request(reaction, study.per, planner.phases, profile))
     return planner.plan(source or study.study)
 
 
+def own_crystals(study: Study) -> dict[str, Structure]:
+    """Return the structures of a study's own files, by the crystal they stand in for."""
+    found = {}
+    for name, path in study.crystals.items():
+        crystal_facts(name)  # an unknown name gets an error that lists the known ones
+        found[name] = read_structure(path)
+    return found
+
+
 def add_phase(planner: Planner, name: str, phase: Phase) -> None:
     """Add what energies are measured against: an atom, molecule or crystal."""
-    structure = build_phase(phase, planner.profile)
+    structure = build_phase(phase, planner.profile, planner.crystals)
     task = "bulk" if phase.crystal else "molecule"
     planner.phases[name] = planner.add(
         name, f"{name}/{task}", task, structure, charge=phase.charge, is_slab=False
@@ -77,7 +93,10 @@ def add_phase(planner: Planner, name: str, phase: Phase) -> None:
 def add_host(planner: Planner, model: Model) -> None:
     """Add a host by itself, with the ion at each site, and the ion's hops."""
     host = planner.add(model.name, f"{model.name}/relax", "relax", model.structure)
-    planner.requests.append(_interlayer(model, host, "without ion"))
+    if model.bottom:
+        planner.requests.append(_interlayer(model, host, "without ion"))
+    if planner.study.adhesion and model.bottom:
+        add_adhesion(planner, model, host)
     if planner.study.dos:
         dos = planner.add(
             model.name,
@@ -86,7 +105,7 @@ def add_host(planner: Planner, model: Model) -> None:
             model.structure,
             start=Start(parents={"structure": host.key}),
         )
-        planner.requests.append(DosRequest(model=model.name, label="host", key=dos.key))
+        planner.requests.append(_dos_request(planner, model, dos))
     if planner.study.charges:
         add_host_charges(planner, model, host)
     for sites in planner.study.sites:
@@ -104,7 +123,8 @@ def _add_sites(planner: Planner, model: Model, host: Calculation, sites: Sites) 
         name = f"{model.name}/{ion}-{site.name}/relax"
         with_ion = planner.add(model.name, name, "relax", structure)
         planner.requests += _binding(planner, model, site.name, with_ion, host)
-        planner.requests.append(_interlayer(model, with_ion, site.name))
+        if model.bottom:
+            planner.requests.append(_interlayer(model, with_ion, site.name))
         if planner.study.charges and planner.study.charges.sites:
             add_site_charges(planner, model, with_ion, site.name)
         else:
@@ -146,13 +166,14 @@ def _binding(
 def _add_hop(planner: Planner, model: Model, path: HopPath) -> None:
     """Add a hop: both end points relaxed, then the band between them."""
     ion = planner.study.ion
-    # All hosts share one cell, so that their barriers can belong to one and the same path.
-    start = planner.hop_starts.get(path.kind)
+    # Hosts that share a cell share the start, so that their barriers belong to one path.
+    cell = (path.kind, *model.structure.lattice.matrix.round(3).ravel().tolist())
+    start = planner.hop_starts.get(cell)
     hop = build_hop(model, path.kind, ion=ion, gallery_gap=path.gallery_gap, start=start)
-    planner.hop_starts.setdefault(path.kind, hop.initial_site)
+    planner.hop_starts.setdefault(cell, hop.initial_site)
     label, ends = f"{ion}-hop-{path.kind}", {}
     for role, structure in (("initial", hop.initial), ("final", hop.final)):
-        held = _freeze(structure, path, hop)
+        held = _freeze(structure, path, hop, planner.profile)
         name = f"{model.name}/{label}/{role}"
         ends[role] = planner.add(model.name, name, "relax", held)
     keys = {role: calculation.key for role, calculation in ends.items()}
@@ -173,6 +194,16 @@ def _add_hop(planner: Planner, model: Model, path: HopPath) -> None:
         add_image_charges(planner, model, path.kind, band)
 
 
+def _dos_request(planner: Planner, model: Model, dos: Calculation) -> DosRequest:
+    """Return the request for a host's DOS; per area where hosts have cells of their own."""
+    if not planner.study.dos_per_area:
+        return DosRequest(model=model.name, label="host", key=dos.key)
+    metals = [el.symbol for el in model.structure.composition if el.is_transition_metal]
+    return DosRequest(
+        model=model.name, label="host", key=dos.key, d_elements=tuple(metals), area=model.area
+    )
+
+
 def _interlayer(model: Model, calculation: Calculation, label: str) -> InterlayerRequest:
     """Return the request for the distance between the two layers of a model."""
     return InterlayerRequest(
@@ -180,16 +211,17 @@ def _interlayer(model: Model, calculation: Calculation, label: str) -> Interlaye
     )
 
 
-def _freeze(structure: Structure, path: HopPath, hop: Hop) -> Structure:
+def _freeze(structure: Structure, path: HopPath, hop: Hop, profile: Profile) -> Structure:
     """Return the structure with the path's frozen elements held, but for those near the hop."""
-    if not path.freeze:
+    frozen = path.freeze.get(profile, ()) if isinstance(path.freeze, dict) else path.freeze
+    if not frozen:
         return structure
     ion = len(structure) - 1
     ends = [end.frac_coords[ion] for end in (hop.initial, hop.final)]
     free = []
     for site in structure:
         away = min(_along_plane(structure, site.frac_coords, end) for end in ends)
-        is_free = site.specie.symbol not in path.freeze or away < path.free_within
+        is_free = site.specie.symbol not in frozen or away < path.free_within
         free.append([is_free] * 3)
     result: Structure = structure.copy()
     result.add_site_property("selective_dynamics", free)

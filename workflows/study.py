@@ -33,7 +33,8 @@ class HopPath(_Part):
 
     kind: Literal["gallery", "surface", "through-layer"]
     images: Counts | dict[Profile, Counts] = 3
-    freeze: tuple[str, ...] = ()  # elements held fixed, at the end points as well ...
+    # Elements held fixed, at the end points as well ...
+    freeze: tuple[str, ...] | dict[Profile, tuple[str, ...]] = ()
     free_within: float = Field(default=0.0, ge=0)  # ... but not this near, Angstrom along the plane
     gallery_gap: float = Field(default=5.8, gt=3.0, lt=20.0)
     incar: dict[Profile, dict[str, Any]] = {}  # tags of the band that win over the presets
@@ -92,6 +93,27 @@ class Reaction(_Part):
         return self.ratio.get(profile, {})
 
 
+class RouteState(_Part):
+    """One state of a reaction on a surface: what lies on it, and what has left it."""
+
+    name: str  # "PS4 + *OH"
+    species: tuple[str, ...]  # molecules on the surface, the first one placed first
+    ions: int = Field(default=0, ge=0)  # counter-ions of the study's ion, for a neutral cell
+    phases: tuple[str, ...] = ()  # one formula unit of each has formed beside the surface
+
+
+class Route(_Part):
+    """A reaction on a surface, state after state, balanced by named reservoirs."""
+
+    name: str  # "to MoS2"
+    surface: str  # a named model
+    states: tuple[RouteState, ...] = Field(min_length=2)
+    reservoirs: tuple[str, ...] = ()  # phases that give or take what a state lacks
+    freeze: dict[Profile, tuple[str, ...]] = {}  # elements of the surface that are held
+    vibrations: dict[Profile, bool] = {}  # of what lies on the surface: ZPE and -TS
+    temperature_kelvin: float = Field(default=298.15, ge=0)
+
+
 class Normalisation(_Part):
     """Reaction energies are per this many atoms of these elements among the reactants."""
 
@@ -112,18 +134,25 @@ class Study(_Part):
     sites: tuple[Sites, ...] = ()
     hops: tuple[HopPath, ...] = ()
     charges: Charges | None = None
+    adhesion: bool = False  # of each host's two layers, and the strain energy of each
+    routes: tuple[Route, ...] = ()
+    crystals: dict[str, str] = {}  # files that win over crystals that come along, by their name
     phases: dict[str, Phase] = {}
     ion_references: tuple[IonReference, ...] = ()
     reactions: tuple[Reaction, ...] = ()
     per: Normalisation | None = None
     dos: bool = True
-    overrides: dict[Profile, dict[str, dict[str, Any]]] = {}  # profile -> task -> INCAR tags
+    dos_per_area: bool = False  # for hosts whose cells differ
+    # profile -> task, or "every" -> INCAR tags
+    overrides: dict[Profile, dict[str, dict[str, Any]]] = {}
     figures: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _phases_exist(self) -> "Study":
         wanted = [r.phase for r in self.ion_references]
         wanted += [name for r in self.reactions for name in (*r.reactants, *r.products)]
+        wanted += [name for r in self.routes for name in r.reservoirs]
+        wanted += [name for r in self.routes for state in r.states for name in state.phases]
         for name in wanted:
             if name not in self.phases:
                 known = ", ".join(self.phases) or "none"
@@ -204,7 +233,23 @@ def load_study(name: str | Path) -> Study:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read study {path}: {error}") from error
-    return parse_study(text, str(path))
+    return _with_files(parse_study(text, str(path)), path)
+
+
+def _with_files(study: Study, path: Path) -> Study:
+    """Return the study with its files named from the folder of the study file, and only there."""
+    folder = path.resolve().parent
+    found = {}
+    for name, file in study.crystals.items():
+        full = (folder / file).resolve()
+        if not full.is_relative_to(folder):
+            raise InputError(
+                f"{path}: crystals.{name}: {file} lies outside {folder}; copy it there"
+            )
+        if not full.is_file():
+            raise InputError(f"{path}: crystals.{name}: there is no file {full}")
+        found[name] = str(full)
+    return study.model_copy(update={"crystals": found})
 
 
 def parse_study(text: str, where: str) -> Study:
