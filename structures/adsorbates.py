@@ -5,6 +5,7 @@ grid of the surface cell, and lowered until it touches best (see `nest`). What c
 for a relaxation, ranked by contacts; it knows no electrons.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -18,6 +19,8 @@ from .contacts import CLASH, SOFTNESS, Nesting, bonding_distance, closest_ratio,
 from .errors import InputError, StructureError
 from .molecules import Species
 from .sites import HOST_RADII, ION_RADII
+from .sublattices import generated_basis
+from .symmetry import symmetry_operations
 
 Floats = NDArray[np.float64]
 
@@ -57,7 +60,7 @@ def place_on_surface(
     species
         What to place; its charge and multiplicity are carried along.
     spacing
-        Step of the grid over the surface cell in Angstrom.
+        Step in Angstrom of the grid over the smallest cell that the surface repeats.
     near, within
         Keep to so many Angstrom in the plane around a place (fractions of a and b).
     hosts
@@ -80,26 +83,43 @@ def place_on_surface(
     ('Mo9 H1 S18 O1', 0)
     """
     plane = surface.lattice.matrix[:2, :2]
-    found = list[Placement]()
-    shifts = _shifts(plane, spacing, near, within)
+    shifts = _shifts(surface, spacing, near, within)
+    tried = list[tuple[Nesting, tuple[float, float], Structure]]()
     for turned in _orientations(species):
         molecule = _in_cell(surface, species, turned)
         _check_size(surface, species, molecule)
         nestings = nest(plane, surface, molecule, shifts, heads=species.heads, hosts=hosts)
-        # Only the best few of an orientation are built.
-        ranked = sorted(zip(nestings, shifts, strict=True), key=lambda n: -n[0].score)
-        for nesting, shift in ranked[: 4 * max_placements]:
-            found.append(_placed(surface, species, molecule, shift, nesting))
-    found.sort(key=lambda p: (-round(p.score, 4), p.site))
-    clear = [p for p in found if closest_ratio(p.structure, p.atoms)[0] >= CLASH]
-    if not clear:
-        ratio, atom, other = closest_ratio(found[0].structure, found[0].atoms)
+        tried += [(n, shift, molecule) for n, shift in zip(nestings, shifts, strict=True)]
+    tried.sort(key=lambda t: (-round(t[0].score, 4), t[1]))
+    return _clear_ones(surface, species, tried, max_placements)
+
+
+def _clear_ones(
+    surface: Structure,
+    species: Species,
+    tried: Sequence[tuple[Nesting, tuple[float, float], Structure]],
+    n: int,
+) -> list[Placement]:
+    """Return the best placements at different places that overlap with nothing."""
+    kept, closest = list[Placement](), (0.0, 0, 0)
+    for nesting, shift, molecule in tried:
+        if len(kept) == n:
+            break
+        if any(shift == other.site for other in kept):
+            continue
+        placement = _placed(surface, species, molecule, shift, nesting)
+        contact = closest_ratio(placement.structure, placement.atoms)
+        if contact[0] >= CLASH:
+            kept.append(placement)
+        closest = max(closest, contact)
+    if not kept:
+        ratio, atom, other = closest
         raise StructureError(
             f"no place for {species.name}: the best overlaps, atoms {atom + 1} and {other + 1} at "
             f"{ratio:.0%} of the sum of their radii (at least {CLASH:.0%} is wanted). Use a larger "
             "cell, or another place"
         )
-    return _distinct(clear, max_placements)
+    return kept
 
 
 def add_counter_ions(
@@ -199,18 +219,30 @@ def _check_size(surface: Structure, species: Species, molecule: Structure) -> No
 
 
 def _shifts(
-    plane: Floats, spacing: float, near: Sequence[float] | None, within: float
+    surface: Structure, spacing: float, near: Sequence[float] | None, within: float
 ) -> list[tuple[float, float]]:
-    """Return grid points over the surface cell, or those around one place."""
-    n = [max(1, int(np.ceil(length / spacing))) for length in np.linalg.norm(plane, axis=1)]
-    points = [(i / n[0], j / n[1]) for i in range(n[0]) for j in range(n[1])]
-    if near is None:
-        return points
-    steps = np.array(points) - np.asarray(near)[:2]
-    images = np.array([[i, j] for i in (-1, 0, 1) for j in (-1, 0, 1)])
-    steps -= np.round(steps)
-    distances = np.linalg.norm((steps[:, None] + images) @ plane, axis=2).min(axis=1)
-    return [p for p, d in zip(points, distances, strict=True) if d <= within]
+    """Return grid points that no translation of the surface makes alike, or those near a place."""
+    plane = surface.lattice.matrix[:2, :2]
+    cell = np.eye(2) if near is not None else _smallest_cell(surface)
+    lengths = np.linalg.norm(cell @ plane, axis=1)
+    n = [max(1, math.ceil(length / spacing)) for length in lengths]
+    points = np.array([[i / n[0], j / n[1]] for i in range(n[0]) for j in range(n[1])]) @ cell
+    if near is not None:
+        steps = points - np.asarray(near)[:2]
+        steps -= np.round(steps)
+        images = np.array([[i, j] for i in (-1, 0, 1) for j in (-1, 0, 1)])
+        away = np.linalg.norm((steps[:, None] + images) @ plane, axis=2).min(axis=1)
+        points = points[away <= within]
+    return [(float(x), float(y)) for x, y in points % 1.0]
+
+
+def _smallest_cell(surface: Structure) -> Floats:
+    """Return the cell that repeats in a surface, (2, 2) rows in fractions of a and b."""
+    rotations, translations = symmetry_operations(surface)
+    own = translations[(rotations == np.eye(3, dtype=int)).all(axis=(1, 2)), :2]
+    n = len(own)
+    rows = np.vstack([n * np.eye(2), n * own])
+    return generated_basis(np.rint(rows).astype(np.int64)) / n
 
 
 def _placed(
@@ -236,17 +268,6 @@ def _placed(
         site=shift,
         height=nesting.gap,
     )
-
-
-def _distinct(placements: Sequence[Placement], n: int) -> list[Placement]:
-    """Return the best placements at different places."""
-    kept = list[Placement]()
-    for placement in placements:
-        if len(kept) == n:
-            break
-        if all(placement.site != other.site for other in kept):
-            kept.append(placement)
-    return kept
 
 
 def _shell(structure: Structure, atom: int, ion: str) -> Floats:

@@ -16,7 +16,7 @@ from pymatgen.core import Structure
 from .contacts import Nesting, nest
 from .errors import InputError
 from .stacking import Stack, shift_top
-from .sublattices import reduced
+from .sublattices import generated_basis, reduced
 from .symmetry import orbits, symmetry_operations
 
 Floats = NDArray[np.float64]
@@ -45,7 +45,7 @@ def shift_cell(stack: Stack) -> Floats:
     scale = n_bottom * n_top
     rows = [np.linalg.inv(m) * scale for m in (stack.bottom_matrix, stack.top_matrix)]
     whole = np.rint(np.vstack(rows)).astype(np.int64)
-    basis = _generated(whole)
+    basis = generated_basis(whole)
     cell = basis / scale @ stack.structure.lattice.matrix[:2, :2]
     if np.linalg.det(cell) < 0:
         basis = basis[::-1]
@@ -172,18 +172,3 @@ def _common_operations(stack: Stack) -> list[tuple[Ints, Floats]]:
         for w in layers[0]
         if w in layers[1]
     ]
-
-
-def _generated(rows: Ints) -> Ints:
-    """Return a basis (2, 2) of the lattice that whole-number rows (n, 2) generate (Euclid)."""
-    left = [row.copy() for row in rows]
-    basis = []
-    for column in (0, 1):
-        while len(heads := [row for row in left if row[column]]) > 1:
-            small = min(heads, key=lambda row: abs(row[column]))
-            for row in heads:
-                if row is not small:
-                    np.subtract(row, row[column] // small[column] * small, out=row)
-        basis += heads
-        left = [row for row in left if not row[column]]
-    return np.array(basis)

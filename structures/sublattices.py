@@ -166,6 +166,27 @@ def without_half_turns(operations: Ints) -> Ints:
     return kept[np.argsort(~is_unit, kind="stable")]
 
 
+def generated_basis(rows: Ints) -> Ints:
+    """Return a basis (2, 2) of the lattice that whole-number rows (n, 2) generate (Euclid).
+
+    Examples
+    --------
+    >>> abs(round(np.linalg.det(generated_basis(np.array([[4, 0], [0, 4], [2, 2]])))))
+    8
+    """
+    left = [row.copy() for row in rows]
+    basis = []
+    for column in (0, 1):
+        while len(heads := [row for row in left if row[column]]) > 1:
+            small = min(heads, key=lambda row: abs(row[column]))
+            for row in heads:
+                if row is not small:
+                    np.subtract(row, row[column] // small[column] * small, out=row)
+        basis += heads
+        left = [row for row in left if not row[column]]
+    return np.array(basis)
+
+
 def _hermite_forms(max_index: int) -> Ints:
     """Return all forms [[a, b], [0, d]] with 0 <= b < d, sorted by a d, then a, then b."""
     sizes = np.arange(1, max_index + 1)

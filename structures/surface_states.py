@@ -12,7 +12,8 @@ from .edits import group_by_element
 from .errors import InputError, StructureError
 from .molecules import build_species
 
-SPACING = 1.5  # Angstrom of the grid of places; the relaxation does the rest
+SPACING = 1.8  # Angstrom of the grid of places; the relaxation does the rest
+FINE = 0.6  # Angstrom, for what has to find one atom to bind to
 NEAR = 6.0  # Angstrom along the surface between the first molecule and the others
 
 
@@ -73,8 +74,9 @@ def build_state(
     current, first, score = surface, None, 0.0
     for part in parts:
         near = None if first is None else first.site
+        spacing = FINE if part.heads else SPACING
         found = place_on_surface(
-            current, part, spacing=SPACING, near=near, within=NEAR, hosts=hosts
+            current, part, spacing=spacing, near=near, within=NEAR, hosts=hosts
         )[0]
         current = found.structure
         if first is None:
