@@ -42,7 +42,7 @@ def _gap_remark(source: Source) -> tuple[str, ...]:
         for item in _valued(source, "band gap")
         if item.value
     ]
-    return (f"gaps, in which E_F may lie anywhere: {', '.join(gaps)}",) if gaps else ()
+    return (f"gaps, in which the Fermi level may lie anywhere: {', '.join(gaps)}",) if gaps else ()
 
 
 def draw_barriers(source: Source) -> Drawing | None:

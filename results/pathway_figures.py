@@ -43,6 +43,6 @@ def _printed_remarks(source: Source) -> tuple[str, ...]:
     if not values:
         return ()
     return (
-        f"published as energy barriers, likely steps of free energy: {', '.join(values)}",
-        f"({citation(source.study)})",
+        f"published in {citation(source.study)}:",
+        f"{', '.join(values)}; called barriers, likely steps of free energy",
     )

@@ -55,8 +55,8 @@ def _draw_route(ax: Axes, route: pd.DataFrame, name: str, colour: str) -> None:
         )  # fmt: skip
         if is_largest:
             ax.annotate(
-                f"{row['step']:.2f} eV", (i - 0.5, (before + energy) / 2), (-4, 2),
-                textcoords="offset points", ha="right", color=colour, fontsize=6.5,
+                f"{row['step']:.2f} eV", (i, energy), (0, 3), textcoords="offset points",
+                ha="center", color=colour, fontsize=6.5,
             )  # fmt: skip
 
 

@@ -90,7 +90,7 @@ def printed_orderings(study: str, figure: str) -> tuple[str, ...]:
     Examples
     --------
     >>> printed_orderings("sulfide-cathode", "Fig. 3d")
-    ('MoS2-MoN, MoS2-Mo3Ni3N lower than on Li2SO3',)
+    ('MoS2-MoN, MoS2-Mo3Ni3N below Li2SO3',)
     """
     words = [
         f"{item.system} {item.value}"

@@ -194,7 +194,7 @@ def test_units_of_a_dos_are_never_in_one_panel(filled, tmp_path):
     text, frame = _draw(filled, "3c", tmp_path)
     assert set(frame["unit"]) == {"states/eV/nm^2", "states/eV/cell"}
     assert set(frame[frame["unit"] == "states/eV/cell"]["model"]) == {HOSTS[2]}
-    assert "in which E_F may lie anywhere" in text
+    assert "in which the Fermi level may lie anywhere" in text
     assert "published without a number" in text
 
 
