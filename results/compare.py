@@ -80,8 +80,8 @@ def _select(selector: Selector, frame: pd.DataFrame) -> pd.DataFrame:
     chosen = _of(chosen, "label", selector.labels)
     if selector.choose == "lowest":
         chosen = _lowest(chosen)
-    if selector.minus_model:
-        other = of_quantity[of_quantity["model"] == selector.minus_model]
+    if selector.minus_models:
+        other = _of(of_quantity, "model", selector.minus_models)
         if selector.choose == "lowest":
             return _without_reference(_minus(chosen, _lowest(other), "model", []))
         return _without_reference(_minus(chosen, other, "model", ["label"]))

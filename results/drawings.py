@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .plots import pretty
+from .published import printed_orderings
 from .records import Property
 from .store import ResultStore
 
@@ -22,6 +23,7 @@ class Source:
     store: ResultStore
     properties: list[Property]
     study: str
+    figure: str = ""  # "Fig. 5b" where the study's paper has it
 
 
 @dataclass(frozen=True)
@@ -66,3 +68,9 @@ def add_legend(figure: Figure, axes: Sequence[Axes], *, columns: int = 6) -> Non
 def poor_remark(frame: pd.DataFrame, how: str) -> tuple[str, ...]:
     """Return the remark that explains how unconverged values are drawn, if there are any."""
     return () if (frame["status"] == "ok").all() else (f"{how}: not converged",)
+
+
+def orderings_remark(source: Source) -> tuple[str, ...]:
+    """Return what the paper shows in this figure without a number, for the caption."""
+    words = printed_orderings(source.study, source.figure)
+    return tuple(f"published without a number: {pretty(text)}" for text in words)

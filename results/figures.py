@@ -11,10 +11,20 @@ from matplotlib.figure import Figure
 from ..structures.errors import InputError, RunError
 from ..structures.files import write_atomic
 from .charge_figures import CHARGE_FIGURES
-from .drawings import Drawing, Source, add_legend, panels, poor_remark, set_title
+from .drawings import (
+    Drawing,
+    Source,
+    add_legend,
+    orderings_remark,
+    panels,
+    poor_remark,
+    set_title,
+)
 from .figure_data import dos_frame, profile_frame, value_frame
+from .host_figures import draw_barriers, draw_host_dos
+from .pathway_figures import draw_pathways
 from .plots import plot_binding, plot_dos, plot_profile, plot_reactions, pretty, styles
-from .published import printed_values
+from .published import numbered_figures, printed_values
 from .records import Property
 from .store import ResultStore
 from .tables import to_csv
@@ -55,9 +65,10 @@ def draw_figure(
     store
         The only source of numbers.
     name
-        "5a" (DOS), "5b" (binding energies), "5c" (barriers), "5d" (reaction energies), or one of
-        `charge_figures`: "charges", "difference-profile", "difference-slice",
-        "difference-isosurface".
+        The number of a figure in the paper that the study rebuilds, "5b" (`numbered_figures`),
+        or what is drawn: "dos", "binding", "profiles" (of hops), "reactions", "pathways",
+        "host-dos", "barriers", or one of `charge_figures`: "charges", "difference-profile",
+        "difference-slice", "difference-isosurface".
     study, profile, engine
         Whose numbers; engines and methods are never mixed in one figure.
     folder
@@ -76,12 +87,15 @@ def draw_figure(
     RunError
         The store has nothing to draw for it, or numbers of more than one method.
     """
-    if name not in FIGURES:
-        raise InputError(f"no figure {name!r}: choose of {', '.join(FIGURES)}")
+    numbers = numbered_figures(study)
+    drawing_name = numbers.get(name, name)
+    if drawing_name not in DRAWINGS:
+        raise InputError(f"no figure {name!r}: choose of {', '.join([*numbers, *DRAWINGS])}")
+    number = next((n for n, drawn in numbers.items() if drawn == drawing_name), "")
     properties = store.properties(study=study, profile=profile, engine=engine)
     where = f"figure {name} of {study}, profile {profile}, engine {engine}"
     with mpl.rc_context(_STYLE):
-        drawing = FIGURES[name](Source(store, properties, study))
+        drawing = DRAWINGS[drawing_name](Source(store, properties, study, f"Fig. {number}"))
         if drawing is None:
             raise RunError(f"{where}: no number for it is in {store.name} yet; finish the study.")
         method = _method(properties, where)
@@ -142,8 +156,8 @@ def _draw_binding(source: Source) -> Drawing | None:
     reference = "K atom" if (frame["reference"] == "K atom").any() else frame["reference"].iloc[0]
     printed = [
         item
-        for item in printed_values(source.study, "Fig. 5b")
-        if reference == "K atom" and not item.computed.minus_model
+        for item in printed_values(source.study, source.figure)
+        if reference == "K atom" and not item.computed.minus_models
     ]
     figure, axes = panels(1, 1.05 + 0.26 * (frame["label"].nunique() + bool(printed)))
     plot_binding(frame, axes[0], reference=reference, printed=printed)
@@ -167,9 +181,10 @@ def _draw_profiles(source: Source) -> Drawing | None:
         ax.set_xlabel(ax.get_xlabel() if ax is axes[-1] else "")
     add_legend(figure, axes)
     remarks = poor_remark(frame, "open symbols")
-    if printed := printed_values(source.study, "Fig. 5c"):
+    if printed := printed_values(source.study, source.figure):
         values = ", ".join(f"{item.value:g} eV ({pretty(item.system)})" for item in printed)
         remarks = (*remarks, f"published: {values}, path not stated")
+    remarks = (*remarks, *orderings_remark(source))
     return Drawing(figure, frame, remarks)
 
 
@@ -179,7 +194,7 @@ def _draw_reactions(source: Source) -> Drawing | None:
         return None
     printed = {
         label: float(item.value)
-        for item in printed_values(source.study, "Fig. 5d")
+        for item in printed_values(source.study, source.figure)
         for label in item.computed.labels
     }
     figure, axes = panels(1, 1.05 + 0.36 * frame["label"].nunique())
@@ -191,10 +206,13 @@ def _draw_reactions(source: Source) -> Drawing | None:
     return Drawing(figure, frame.drop(columns=_SAID), remarks)
 
 
-FIGURES: dict[str, Callable[[Source], Drawing | None]] = {
-    "5a": _draw_dos,
-    "5b": _draw_binding,
-    "5c": _draw_profiles,
-    "5d": _draw_reactions,
+DRAWINGS: dict[str, Callable[[Source], Drawing | None]] = {
+    "dos": _draw_dos,
+    "binding": _draw_binding,
+    "profiles": _draw_profiles,
+    "reactions": _draw_reactions,
+    "pathways": draw_pathways,
+    "host-dos": draw_host_dos,
+    "barriers": draw_barriers,
     **CHARGE_FIGURES,
 }

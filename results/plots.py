@@ -23,7 +23,11 @@ _SERIES = {
     "K s": SKY,
 }
 _STYLES: Sequence[tuple[str, str]] = ((BLUE, "o"), (VERMILION, "s"), (GREEN, "^"), (PURPLE, "D"))
-_UNITS = {"eV/MoX2": r"eV per MoX$_2$", "states/eV/cell": r"states eV$^{-1}$ cell$^{-1}$"}
+UNITS = {
+    "eV/MoX2": r"eV per MoX$_2$",
+    "states/eV/cell": r"states eV$^{-1}$ cell$^{-1}$",
+    "states/eV/nm^2": r"states eV$^{-1}$ nm$^{-2}$",
+}
 
 
 def styles(names: Iterable[str]) -> dict[str, tuple[str, str]]:
@@ -68,7 +72,7 @@ def plot_dos(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
             ax.plot(part["energy"], part["dos"], color=colour, lw=0.9, label=name)
     ax.axvline(0.0, color=BLACK, lw=0.6, ls="--")
     ax.set(xlim=(round(frame["energy"].min(), 1), round(frame["energy"].max(), 1)), ylim=(0, None))
-    ax.set(xlabel=r"$E - E_\mathrm{F}$ (eV)", ylabel=f"DOS\n({_UNITS['states/eV/cell']})")
+    ax.set(xlabel=r"$E - E_\mathrm{F}$ (eV)", ylabel=f"DOS\n({UNITS['states/eV/cell']})")
     return ax
 
 
@@ -106,7 +110,7 @@ def plot_binding(
         if item.system in colours:
             colour, marker = colours[item.system]
             ax.plot(item.value, len(rows) - 1, marker, mec=colour, mfc="none", ms=4.5)
-    _rows(ax, rows)
+    name_rows(ax, rows)
     quantity = chosen["quantity"].iloc[0] if len(chosen) else "binding energy"
     ax.set_xlabel(f"{quantity} against {reference} (eV)")
     return ax
@@ -178,13 +182,13 @@ def plot_reactions(
         if route in routes:
             ax.plot(value, routes.index(route), "D", mec=BLACK, mfc="none", ms=5, label="published")
     ax.axvline(0.0, color=BLACK, lw=0.6)
-    _rows(ax, routes)
+    name_rows(ax, routes)
     unit = frame["unit"].iloc[0] if len(frame) else "eV"
-    ax.set_xlabel(f"reaction energy ({_UNITS.get(unit, unit)})")
+    ax.set_xlabel(f"reaction energy ({UNITS.get(unit, unit)})")
     return ax
 
 
-def _rows(ax: Axes, names: Sequence[str]) -> None:
+def name_rows(ax: Axes, names: Sequence[str]) -> None:
     """Name the rows of a horizontal plot, the first on top."""
     ax.set_yticks(range(len(names)), [pretty(name) for name in names])
     ax.set_ylim(len(names) - 0.5, -0.5)

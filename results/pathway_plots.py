@@ -1,0 +1,71 @@
+"""Reaction profiles: levels of states, joined by dashed lines."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from .plots import GREY, axes_or_new, pretty, styles
+
+_HALF = 0.32  # half the width of a level; states are 1 apart
+
+
+def plot_pathways(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw the energy of each state of every route; the largest step carries its energy.
+
+    Parameters
+    ----------
+    frame
+        Columns model, route, reference (one for all rows), position, state, energy (eV), step
+        (eV), is_rate_determining, status; see `figure_data.pathway_frame`.
+    """
+    ax = axes_or_new(ax)
+    colours = styles(_names(frame))
+    for name, part in frame.groupby(_names(frame), sort=False):
+        _draw_route(ax, part.sort_values("position"), pretty(str(name)), colours[str(name)][0])
+    ax.axhline(0.0, color=GREY, lw=0.5, ls=":")
+    labels = _labels(frame)
+    ax.set_xticks(list(labels), list(labels.values()), fontsize=6)
+    ax.tick_params(axis="x", length=0)
+    ax.margins(y=0.12)
+    reference = frame["reference"].iloc[0] if len(frame) else ""
+    kind = rf"$E + F_\mathrm{{vib}}$ at {reference}" if reference else "$E$"
+    ax.set_ylabel(f"{kind} (eV)")
+    return ax
+
+
+def _names(frame: pd.DataFrame) -> pd.Series:
+    return frame["model"] + ", " + frame["route"]
+
+
+def _draw_route(ax: Axes, route: pd.DataFrame, name: str, colour: str) -> None:
+    """Draw levels, hollow where not converged, and the way between neighbours."""
+    states = {row["position"]: row for row in route.to_dict(orient="records")}
+    for i, row in states.items():
+        ends, energy = (i - _HALF, i + _HALF), row["energy"]
+        label = name if row is next(iter(states.values())) else None
+        ax.plot(ends, (energy, energy), color=colour, lw=2.2, solid_capstyle="butt", label=label)
+        if row["status"] != "ok":
+            ax.plot(ends, (energy, energy), color="white", lw=1.0, solid_capstyle="butt")
+        if i - 1 not in states:
+            continue
+        before = states[i - 1]["energy"]
+        is_largest = row["is_rate_determining"]
+        ax.plot(
+            (i - 1 + _HALF, i - _HALF), (before, energy), color=colour, ls="--",
+            lw=1.2 if is_largest else 0.6,
+        )  # fmt: skip
+        if is_largest:
+            ax.annotate(
+                f"{row['step']:.2f} eV", (i, energy), (0, 3), textcoords="offset points",
+                ha="center", color=colour, fontsize=6.5,
+            )  # fmt: skip
+
+
+def _labels(frame: pd.DataFrame) -> dict[int, str]:
+    """Return what the states at each position are called, in lines short enough for an axis."""
+    labels: dict[int, list[str]] = {}
+    for row in frame.sort_values("position", kind="stable").to_dict(orient="records"):
+        lines = pretty(str(row["state"])).replace(" + ", "\n+ ")
+        names = labels.setdefault(int(row["position"]), [])
+        if lines not in names:
+            names.append(lines)
+    return {position: "\nor ".join(names) for position, names in labels.items()}
