@@ -21,6 +21,7 @@ from .requests import (
     ElfRequest,
     EnergyRequest,
     InterlayerRequest,
+    MismatchRequest,
     PathwayRequest,
     Request,
     TransferRequest,
@@ -84,6 +85,8 @@ class _Derivation:
     def _derived(self, request: Request) -> list[Property]:
         if isinstance(request, PathwayRequest):
             return pathway_properties(request, self.properties, self._has)
+        if isinstance(request, MismatchRequest):
+            return self._mismatches(request)
         if isinstance(request, EnergyRequest):
             keys = [leg.key for leg in request.legs if leg.key is not None]
             runs = {key: self._checked(self._run(key)) for key in keys}
@@ -127,6 +130,25 @@ class _Derivation:
             difference = self._checked(self._store.get_difference(request.difference))
         values = transfer_values(run, request, difference)
         return self._wrap(request, (run,) if difference is None else (run, difference), values)
+
+    def _mismatches(self, request: MismatchRequest) -> list[Property]:
+        """Return the mismatch of two layers by each definition."""
+        return [
+            Property(
+                **self._about,
+                method="geometry",
+                model=request.model,
+                quantity="lattice mismatch",
+                label=definition,
+                reference="",
+                value=percent,
+                unit="%",
+                energy_kind="",
+                status="ok",
+                notes=(f"{request.label}, all on the film",),
+            )
+            for definition, percent in request.percent.items()
+        ]
 
     def _checked(self, record: _Record) -> _Record:
         """Return the record if the wanted engine made it."""

@@ -181,6 +181,21 @@ class VibrationRequest(_RunRequest):
         return [("ZPE", "eV"), ("-TS", "eV"), ("F_vib", "eV")]
 
 
+class MismatchRequest(_Request):
+    """How badly two layers fit: known from the geometry, no run is needed."""
+
+    kind: Literal["mismatch"] = "mismatch"
+    percent: dict[str, float]  # by definition: "area", "largest principal strain"
+
+    def sources(self) -> Sources:
+        """Return no calculation."""
+        return []
+
+    def wanted(self) -> Wanted:
+        """Return quantity and unit, the same for every definition."""
+        return [("lattice mismatch", "%")] * len(self.percent)
+
+
 class StateRequest(BaseModel):
     """A state of a pathway; its energy is measured against the first state."""
 
@@ -235,6 +250,7 @@ Request = Annotated[
     | TransferRequest
     | ElfRequest
     | VibrationRequest
+    | MismatchRequest
     | PathwayRequest,
     Field(discriminator="kind"),
 ]

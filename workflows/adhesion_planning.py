@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-from ..results.requests import EnergyRequest, LegRequest
+import numpy as np
+
+from ..results.requests import EnergyRequest, LegRequest, MismatchRequest
 from ..structures.models import Model, isolate_layer, unstrain_layer
 from .calculations import Calculation
 from .planner import Planner
@@ -39,6 +41,7 @@ def add_adhesion(planner: Planner, model: Model, host: Calculation) -> None:
             equation=f"{model.name} -> {' + '.join(_names(model))}",
         )
     )
+    planner.requests.append(_mismatch(model))
     strains = {"bottom": model.bottom_strain, "top": model.top_strain}
     for layer, name in zip(LAYERS, _names(model), strict=True):
         if abs(strains[layer].largest) > _STRAINED:
@@ -68,6 +71,24 @@ def _add_strain_energy(
             ),
             equation=f"{name} -> {name} strained",
         )
+    )
+
+
+def _mismatch(model: Model) -> MismatchRequest:
+    """Return how far the film is off the common cell, by every definition in use."""
+    strain = model.top_strain
+    own, common = model.own_cells["top"], model.structure.lattice.matrix[:2, :2]
+    lengths = np.linalg.norm(common, axis=1) / np.linalg.norm(own, axis=1) - 1
+    return MismatchRequest(
+        model=model.name,
+        label=f"{model.top_name} on {model.bottom_name}",
+        percent={
+            "area": round(100 * strain.area, 4),
+            "larger of the two lengths": round(100 * float(max(lengths, key=abs)), 4),
+            "largest principal strain": round(100 * strain.largest, 4),
+            "von Mises": round(100 * strain.von_mises, 4),
+            "von Mises, Green-Lagrange": round(100 * strain.von_mises_green_lagrange, 4),
+        },
     )
 
 
