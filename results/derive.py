@@ -12,6 +12,7 @@ from .charges import charge_values, elf_value, transfer_values
 from .electronic import band_gap, d_band_centre, dos_at_fermi, run_symbols
 from .energies import energy_property
 from .interlayers import interlayer_distance
+from .migration import migration_value
 from .pathways import pathway_properties
 from .records import Band, DensityDifference, Dos, Property, Run, Settings
 from .requests import (
@@ -21,6 +22,7 @@ from .requests import (
     ElfRequest,
     EnergyRequest,
     InterlayerRequest,
+    MigrationRequest,
     MismatchRequest,
     PathwayRequest,
     Request,
@@ -31,6 +33,10 @@ from .store import ResultStore
 from .thermochemistry import vibration_values
 from .values import Value
 
+_OF_E0 = EnergyRequest | BarrierRequest | MigrationRequest
+_OneRun = (
+    DosRequest | InterlayerRequest | ElfRequest | VibrationRequest | TransferRequest | ChargeRequest
+)
 _AnyRecord = Run | Band | DensityDifference
 _Record = TypeVar("_Record", Run, Band, DensityDifference)
 
@@ -83,32 +89,43 @@ class _Derivation:
             return self._missing(request, [str(error)])
 
     def _derived(self, request: Request) -> list[Property]:
-        if isinstance(request, PathwayRequest):
-            return pathway_properties(request, self.properties, self._has)
-        if isinstance(request, MismatchRequest):
-            return self._mismatches(request)
-        if isinstance(request, EnergyRequest):
-            keys = [leg.key for leg in request.legs if leg.key is not None]
-            runs = {key: self._checked(self._run(key)) for key in keys}
-            about = {name: self._about[name] for name in ("study", "profile")}
-            return [energy_property(request, runs, **about)]
-        if isinstance(request, BarrierRequest):
-            band = self._checked(self._store.get_band(request.band))
-            ends = [self._checked(self._run(key)) for key in (request.initial, request.final)]
-            return self._wrap(request, (band, *ends), _barrier_values(band, *ends))
+        ways: dict[type, Callable[[Any], list[Property]]] = {
+            PathwayRequest: lambda r: pathway_properties(r, self.properties, self._has),
+            MismatchRequest: self._mismatches,
+            EnergyRequest: self._energy,
+            BarrierRequest: self._barriers,
+            MigrationRequest: self._migration,
+        }
+        return ways.get(type(request), self._of_run)(request)
+
+    def _energy(self, request: EnergyRequest) -> list[Property]:
+        """Return the sum over the legs of an energy."""
+        keys = [leg.key for leg in request.legs if leg.key is not None]
+        runs = {key: self._checked(self._run(key)) for key in keys}
+        about = {name: self._about[name] for name in ("study", "profile")}
+        return [energy_property(request, runs, **about)]
+
+    def _barriers(self, request: BarrierRequest) -> list[Property]:
+        """Return the barriers of one band, forward and back."""
+        band = self._checked(self._store.get_band(request.band))
+        ends = [self._checked(self._run(key)) for key in (request.initial, request.final)]
+        return self._wrap(request, (band, *ends), _barrier_values(band, *ends))
+
+    def _of_run(self, request: _OneRun) -> list[Property]:
+        """Return what follows from one run."""
         run = self._checked(self._run(request.key))
+        if isinstance(request, TransferRequest):
+            return self._transfers(request, run)
+        if isinstance(request, ChargeRequest):
+            return self._charges(request, run)
         if isinstance(request, DosRequest):
             values = _dos_values(run, request)
         elif isinstance(request, InterlayerRequest):
             values = [_interlayer_value(run, request)]
         elif isinstance(request, ElfRequest):
             values = [elf_value(run, request)]
-        elif isinstance(request, VibrationRequest):
-            values = vibration_values(run, request)
-        elif isinstance(request, TransferRequest):
-            return self._transfers(request, run)
         else:
-            return self._charges(request, run)
+            values = vibration_values(run, request)
         return self._wrap(request, (run,), values)
 
     def _charges(self, request: ChargeRequest, run: Run) -> list[Property]:
@@ -130,6 +147,16 @@ class _Derivation:
             difference = self._checked(self._store.get_difference(request.difference))
         values = transfer_values(run, request, difference)
         return self._wrap(request, (run,) if difference is None else (run, difference), values)
+
+    def _migration(self, request: MigrationRequest) -> list[Property]:
+        """Return the barrier of the lowest path through the hops of a request."""
+        bands = [self._checked(self._store.get_band(hop.band)) for hop in request.hops]
+        ends = [
+            (self._checked(self._run(hop.initial)), self._checked(self._run(hop.final)))
+            for hop in request.hops
+        ]
+        records: list[_AnyRecord] = [*bands, *(run for pair in ends for run in pair)]
+        return self._wrap(request, records, [migration_value(request, bands, ends)])
 
     def _mismatches(self, request: MismatchRequest) -> list[Property]:
         """Return the mismatch of two layers by each definition."""
@@ -201,7 +228,7 @@ class _Derivation:
                 reference=request.reference if isinstance(request, EnergyRequest) else "",
                 value=None,
                 unit=unit,
-                energy_kind="E0" if isinstance(request, EnergyRequest | BarrierRequest) else "",
+                energy_kind="E0" if isinstance(request, _OF_E0) else "",
                 status="missing",
                 notes=tuple(notes),
             )

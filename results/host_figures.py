@@ -46,8 +46,13 @@ def _gap_remark(source: Source) -> tuple[str, ...]:
 
 
 def draw_barriers(source: Source) -> Drawing | None:
-    """Draw the forward barrier of every hop as a bar, host by host."""
-    frame = value_frame(source.properties, "barrier forward")
+    """Draw the barriers of the ion as bars, host by host.
+
+    Those of the lowest path from cell to cell, where they are there, else of every hop forward.
+    """
+    frame = value_frame(source.properties, "migration barrier")
+    if frame.empty:
+        frame = value_frame(source.properties, "barrier forward")
     if frame.empty:
         return None
     shown = ["model", "quantity", "label", "value", "unit", "energy_kind", "status", "notes"]

@@ -42,7 +42,7 @@ def plot_barriers(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     frame
-        Columns model, label (the hop), value (eV), status; hatched where not converged.
+        Columns model, quantity, label (the hop), value (eV), status; hatched where not converged.
     """
     ax = axes_or_new(ax)
     colours = styles(frame["model"])
@@ -59,5 +59,5 @@ def plot_barriers(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.axvline(0.0, color=BLACK, lw=0.6)
     name_rows(ax, [f"{row['model']}, {row['label']}" for row in rows])
     ax.margins(x=0.15)
-    ax.set_xlabel("barrier forward (eV)")
+    ax.set_xlabel(f"{frame['quantity'].iloc[0]} (eV)")
     return ax

@@ -83,6 +83,44 @@ class BarrierRequest(_Request):
         return [("barrier forward", "eV"), ("barrier back", "eV")]
 
 
+class HopRequest(BaseModel):
+    """A hop and where it occurs in the cell; it can be gone both ways."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label: str  # "surface 1: Mo-top to hollow"
+    band: str  # key of the NEB calculation
+    initial: str  # keys of the relaxed end points
+    final: str
+    # Sites and cell of the second one, for each equivalent hop; that which was computed first.
+    edges: tuple[tuple[int, int, int, int], ...] = Field(min_length=1)
+
+
+class MigrationRequest(_Request):
+    """The barrier of the lowest path from cell to cell through several hops."""
+
+    kind: Literal["migration"] = "migration"
+    directions: Literal[1, 2]  # along a line, or everywhere in the plane
+    site_kinds: tuple[int, ...]  # sites of one number are equivalent
+    hops: tuple[HopRequest, ...] = Field(min_length=1)
+
+    def sources(self) -> Sources:
+        """Return role and key of every calculation that is needed."""
+        return [
+            (f"{role} of {hop.label}", key)
+            for hop in self.hops
+            for role, key in (
+                ("band", hop.band),
+                ("initial end point", hop.initial),
+                ("final end point", hop.final),
+            )
+        ]
+
+    def wanted(self) -> Wanted:
+        """Return quantity and unit of the barrier."""
+        return [("migration barrier", "eV")]
+
+
 class DosRequest(_RunRequest):
     """DOS, its value at the Fermi level, gap, and d-band centres of ``d_elements``."""
 
@@ -244,6 +282,7 @@ class PathwayRequest(_Request):
 Request = Annotated[
     EnergyRequest
     | BarrierRequest
+    | MigrationRequest
     | DosRequest
     | InterlayerRequest
     | ChargeRequest

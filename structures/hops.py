@@ -76,6 +76,20 @@ def build_hop(
         first, second = _across(model, ion, start, gallery_gap)
     else:
         first, second = _along(model, kind, ion, start, gallery_gap)
+    return hop_between(model, first, second, kind=kind, ion=ion)
+
+
+def hop_between(model: Model, first: Site, second: Site, *, kind: Kind, ion: str = "K") -> Hop:
+    """Return the end points of a hop between two sites of a model.
+
+    Examples
+    --------
+    >>> from heterofire.structures.models import build_model
+    >>> model = build_model("MoS2@NC")
+    >>> sites = candidate_sites(model, "outer", ion="Li")
+    >>> hop_between(model, sites[0], sites[1], kind="surface", ion="Li").ion
+    'Li'
+    """
     initial = insert_ion(model, first, ion=ion)
     final = insert_ion(model, second, ion=ion)
     for structure in (initial, final):
@@ -99,7 +113,7 @@ def _along(
     model: Model, kind: str, ion: str, start: Site | None, gallery_gap: float
 ) -> tuple[Site, Site]:
     """Return the best site of a region and its nearest neighbour of the same register."""
-    region: Region = "gallery" if kind == "gallery" else "outer"
+    region = region_of(kind)
     gap = gallery_gap if kind == "gallery" else None
     sites = candidate_sites(model, region, ion=ion, gallery_gap=gap)
     first = start or next((site for site in sites if _is_minimum(site)), sites[0])
@@ -114,6 +128,11 @@ def _along(
             "too small, or start= is not a site of this region"
         )
     return first, min(others, key=lambda entry: entry[:2])[2]
+
+
+def region_of(kind: str) -> Region:
+    """Return where the ion is during a hop along the layers."""
+    return "gallery" if kind == "gallery" else "outer"
 
 
 def _across(model: Model, ion: str, start: Site | None, gallery_gap: float) -> tuple[Site, Site]:

@@ -66,6 +66,7 @@ class _Face:
     outward: int  # +1 for the outer face, -1 for the gallery
     reach: float  # how far from the face, in Angstrom, to look for the ion's height
     substrate: list[int]  # atoms of the plane across the gallery; empty for the outer face
+    metals: list[int]  # metal atoms of the film
 
 
 def find_sites(
@@ -175,6 +176,29 @@ def _named(host: Structure, sites: list[Site]) -> list[Site]:
     return named
 
 
+def contact_scores(
+    model: Model, region: Region, planes: Floats, *, ion: str, gallery_gap: float | None = None
+) -> Floats:
+    """Return the contact score of an ion at the best height over each place.
+
+    Parameters
+    ----------
+    planes
+        (n, 2) fractional coordinates along the plane.
+
+    Examples
+    --------
+    >>> from heterofire.structures.models import build_model
+    >>> model = build_model("MoS2@C")
+    >>> place = np.array(candidate_sites(model, "outer")[0].frac_coords[:2])
+    >>> on, off = contact_scores(model, "outer", place + [[0, 0], [0.05, 0]], ion="K")
+    >>> bool(on > off)
+    True
+    """
+    face = _face(model, region, gallery_gap)
+    return np.array([_best_height(face, plane, ion)[1] for plane in planes])
+
+
 def insert_ion(
     model: Model, site: Site, *, ion: str = "K", gallery_gap: float | None = None
 ) -> Structure:
@@ -265,16 +289,25 @@ def _face(model: Model, region: Region, gallery_gap: float | None) -> _Face:
     """Return the face of the film on which the ion is to sit."""
     host = _host(model, region, gallery_gap)
     z = host.cart_coords[:, 2]
+    metals = [i for i in model.top if host[i].specie.is_transition_metal]
     if region == "gallery":
         below, above = facing_planes(host, model.bottom, model.top)
         atoms = [i for i in model.top if z[i] < above + SAME_PLACE]
         substrate = [i for i in model.bottom if z[i] > below - SAME_PLACE]
         return _Face(
-            host=host, atoms=atoms, z=above, outward=-1, reach=above - below, substrate=substrate
+            host=host,
+            atoms=atoms,
+            z=above,
+            outward=-1,
+            reach=above - below,
+            substrate=substrate,
+            metals=metals,
         )
     upper = float(np.median([z[i] for i in model.top if z[i] > max(z) - SAME_PLACE]))
     atoms = [i for i in model.top if z[i] > upper - SAME_PLACE]
-    return _Face(host=host, atoms=atoms, z=upper, outward=1, reach=CUTOFF, substrate=[])
+    return _Face(
+        host=host, atoms=atoms, z=upper, outward=1, reach=CUTOFF, substrate=[], metals=metals
+    )
 
 
 def _hollows(host: Structure, atoms: list[int]) -> Floats:
@@ -310,8 +343,9 @@ def _lateral(lattice: Lattice, plane: Floats, others: Floats) -> Floats:
 def _film_register(face: _Face, hollows: Floats, plane: Floats) -> str:
     """Return what of the film lies at a position: an atom of the face, a metal, a hollow."""
     lattice, frac = face.host.lattice, face.host.frac_coords
-    metals = [i for i, site in enumerate(face.host) if site.specie.is_transition_metal]
-    for atoms in (face.atoms, metals):
+    for atoms in (face.atoms, face.metals):
+        if not atoms:
+            continue
         distances = _lateral(lattice, plane, frac[atoms])
         if distances.min() < SAME_PLACE:
             return f"{face.host[atoms[int(distances.argmin())]].specie.symbol}-top"
@@ -336,9 +370,9 @@ def _best_height(face: _Face, plane: Floats, ion: str) -> tuple[float, float]:
     x, y, _ = face.host.lattice.get_cartesian_coords([*plane, 0.0])
     places, radii, weights = _non_metals_near(face.host, np.array([x, y]))
     heights = np.arange(0.0, face.reach + 1e-9, 0.02)
-    ions = np.tile([x, y, 0.0], (len(heights), 1))
-    ions[:, 2] = face.z + face.outward * heights
-    distances = np.linalg.norm(ions[:, None] - places[None], axis=2)
+    apart = (places[:, 0] - x) ** 2 + (places[:, 1] - y) ** 2
+    rise = (face.z + face.outward * heights)[:, None] - places[:, 2]
+    distances = np.sqrt(rise**2 + apart)
     bond = np.exp(np.clip((radii + ION_RADII[ion] - distances) / SOFTNESS, None, 20))
     scores = np.where(distances < CUTOFF, 2 * bond - bond**2, 0.0) @ weights
     best = int(scores.argmax())

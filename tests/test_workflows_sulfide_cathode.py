@@ -168,7 +168,10 @@ def test_a_file_of_one_s_own_wins_over_the_hypothetical_sulfite(tmp_path):
     crystal = build_crystal("Li2SO3_model")
     crystal.scale_lattice(1.02 * crystal.volume)
     crystal.to(filename=str(tmp_path / "measured.cif"))
-    text = "study: own\ntitle: t\nion: Li\nhosts: [Li2SO3(001)]\ncrystals: {Li2SO3_model: measured.cif}\n"
+    text = (
+        "study: own\ntitle: t\nion: Li\nhosts: [Li2SO3(001)]\n"
+        "crystals: {Li2SO3_model: measured.cif}\n"
+    )
     (tmp_path / "own.yaml").write_text(text)
     plan = plan_study(load_study(tmp_path / "own.yaml"), "quick", engine="vasp")
     assert {c.label.model for c in plan.calculations} == {"Li2SO3(001)"}
@@ -189,7 +192,7 @@ def test_files_outside_or_absent_are_refused(tmp_path, path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"reservoirs": "[Li, H2]"}, r"state 'end' does not balance against 'start': O -3 atoms"),
+        ({"reservoirs": "[Li, H2]"}, r"state 'end' does not balance against 'start': O \+3 atoms"),
         ({"reservoirs": "[Li, H2O, H2, O2]"}, r"state 'end' balances in several ways"),
         ({"ions": "2"}, r"state 'end': .* charge of -1"),
         ({"species": "[PS5]"}, r"state 'end': no molecule named 'PS5'"),

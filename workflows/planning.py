@@ -1,11 +1,8 @@
 """From a study to its calculations and to what is derived from them. Nothing runs here."""
 
-import numpy as np
 from pymatgen.core import Structure
 
-from ..results.records import Floats
 from ..results.requests import (
-    BarrierRequest,
     ChargeRequest,
     DosRequest,
     EnergyRequest,
@@ -16,18 +13,18 @@ from ..results.requests import (
 from ..structures.catalogue import build_named
 from ..structures.crystals import crystal_facts
 from ..structures.formats import read_structure
-from ..structures.hops import Hop, build_hop
 from ..structures.models import Model
 from ..structures.sites import find_sites, insert_ion
 from .adhesion_planning import add_adhesion
 from .calculations import Calculation
-from .charge_planning import add_host_charges, add_image_charges, add_site_charges
+from .charge_planning import add_host_charges, add_site_charges
+from .hop_planning import add_hops
 from .phases import build_phase
 from .planner import Planner, Start
 from .plans import Plan
 from .reactions import reaction_request
 from .route_planning import add_route
-from .study import HopPath, Phase, Profile, Sites, Study, pick
+from .study import Phase, Profile, Sites, Study, pick
 
 
 def plan_study(
@@ -111,7 +108,7 @@ def add_host(planner: Planner, model: Model) -> None:
     for sites in planner.study.sites:
         _add_sites(planner, model, host, sites)
     for path in planner.study.hops:
-        _add_hop(planner, model, path)
+        add_hops(planner, model, path)
 
 
 def _add_sites(planner: Planner, model: Model, host: Calculation, sites: Sites) -> None:
@@ -163,37 +160,6 @@ def _binding(
     return requests
 
 
-def _add_hop(planner: Planner, model: Model, path: HopPath) -> None:
-    """Add a hop: both end points relaxed, then the band between them."""
-    ion = planner.study.ion
-    # Hosts that share a cell share the start, so that their barriers belong to one path.
-    cell = (path.kind, *model.structure.lattice.matrix.round(3).ravel().tolist())
-    start = planner.hop_starts.get(cell)
-    hop = build_hop(model, path.kind, ion=ion, gallery_gap=path.gallery_gap, start=start)
-    planner.hop_starts.setdefault(cell, hop.initial_site)
-    label, ends = f"{ion}-hop-{path.kind}", {}
-    for role, structure in (("initial", hop.initial), ("final", hop.final)):
-        held = _freeze(structure, path, hop, planner.profile)
-        name = f"{model.name}/{label}/{role}"
-        ends[role] = planner.add(model.name, name, "relax", held)
-    keys = {role: calculation.key for role, calculation in ends.items()}
-    band = planner.add(
-        model.name,
-        f"{model.name}/{label}/neb",
-        "neb",
-        ends["initial"].structure,
-        start=Start(parents=keys),
-        n_images=pick(path.images, planner.profile),
-        final=ends["final"].structure,
-        tags=path.incar.get(planner.profile),
-    )
-    planner.requests.append(
-        BarrierRequest(model=model.name, label=path.kind, band=band.key, ion=ion, **keys)
-    )
-    if planner.study.charges and path.kind in planner.study.charges.hops:
-        add_image_charges(planner, model, path.kind, band)
-
-
 def _dos_request(planner: Planner, model: Model, dos: Calculation) -> DosRequest:
     """Return the request for a host's DOS; per area where hosts have cells of their own."""
     if not planner.study.dos_per_area:
@@ -209,26 +175,3 @@ def _interlayer(model: Model, calculation: Calculation, label: str) -> Interlaye
     return InterlayerRequest(
         model=model.name, label=label, key=calculation.key, bottom=model.bottom, top=model.top
     )
-
-
-def _freeze(structure: Structure, path: HopPath, hop: Hop, profile: Profile) -> Structure:
-    """Return the structure with the path's frozen elements held, but for those near the hop."""
-    frozen = path.freeze.get(profile, ()) if isinstance(path.freeze, dict) else path.freeze
-    if not frozen:
-        return structure
-    ion = len(structure) - 1
-    ends = [end.frac_coords[ion] for end in (hop.initial, hop.final)]
-    free = []
-    for site in structure:
-        away = min(_along_plane(structure, site.frac_coords, end) for end in ends)
-        is_free = site.specie.symbol not in frozen or away < path.free_within
-        free.append([is_free] * 3)
-    result: Structure = structure.copy()
-    result.add_site_property("selective_dynamics", free)
-    return result
-
-
-def _along_plane(structure: Structure, first: Floats, second: Floats) -> float:
-    """Return the shortest distance of two places parallel to the layers, in Angstrom."""
-    flat = [np.array([*place[:2], 0.0]) for place in (first, second)]
-    return float(structure.lattice.get_all_distances([flat[0]], [flat[1]])[0, 0])

@@ -28,16 +28,28 @@ class Sites(_Part):
     gallery_gap: float = Field(default=5.8, gt=3.0, lt=20.0)  # Angstrom, chalcogen to carbon plane
 
 
+Extent = Literal["line", "plane", "all"]
+
+
 class HopPath(_Part):
     """A hop of the ion, computed as a nudged elastic band on each host."""
 
     kind: Literal["gallery", "surface", "through-layer"]
+    # Which of the symmetry-distinct hops between neighbouring sites: those that lead on along a
+    # line, everywhere in the plane, or all; without it, one hop to the nearest like site.
+    network: Extent | dict[Profile, Extent] | None = None
     images: Counts | dict[Profile, Counts] = 3
     # Elements held fixed, at the end points as well ...
     freeze: tuple[str, ...] | dict[Profile, tuple[str, ...]] = ()
     free_within: float = Field(default=0.0, ge=0)  # ... but not this near, Angstrom along the plane
     gallery_gap: float = Field(default=5.8, gt=3.0, lt=20.0)
     incar: dict[Profile, dict[str, Any]] = {}  # tags of the band that win over the presets
+
+    @model_validator(mode="after")
+    def _network_is_in_a_plane(self) -> "HopPath":
+        if self.network is not None and self.kind == "through-layer":
+            raise ValueError("a network of hops lies on a face: take kind surface or gallery")
+        return self
 
 
 class Charges(_Part):

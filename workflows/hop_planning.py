@@ -1,0 +1,131 @@
+"""Hops of the ion: end points, the band between them, and the lowest path through several."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from pymatgen.core import Structure
+
+from ..results.records import Floats
+from ..results.requests import BarrierRequest, HopRequest, MigrationRequest
+from ..structures.hop_networks import DistinctHop, HopNetwork, find_hop_network, links
+from ..structures.hops import Hop, build_hop, hop_between, region_of
+from ..structures.models import Model
+from ..structures.percolation import percolate
+from .calculations import Calculation
+from .charge_planning import add_image_charges
+from .planner import Planner, Start
+from .study import HopPath, Profile, pick
+
+_WHERE = {1: "along a line", 2: "in the plane"}
+
+
+def add_hops(planner: Planner, model: Model, path: HopPath) -> None:
+    """Add one hop, or the symmetry-distinct ones that a path asks for."""
+    if path.network is not None:
+        _add_network(planner, model, path)
+        return
+    ion = planner.study.ion
+    # Hosts that share a cell share the start, so that their barriers belong to one path.
+    cell = (path.kind, *model.structure.lattice.matrix.round(3).ravel().tolist())
+    start = planner.hop_starts.get(cell)
+    hop = build_hop(model, path.kind, ion=ion, gallery_gap=path.gallery_gap, start=start)
+    planner.hop_starts.setdefault(cell, hop.initial_site)
+    _add_hop(planner, model, path, hop, path.kind)
+
+
+def _add_network(planner: Planner, model: Model, path: HopPath) -> None:
+    """Add the distinct hops, and the barriers of the lowest paths that they make."""
+    ion, region = planner.study.ion, region_of(path.kind)
+    gap = path.gallery_gap if region == "gallery" else None
+    network = find_hop_network(model, region, ion=ion, gallery_gap=gap)
+    chosen = _chosen(network, pick(path.network, planner.profile))
+    requests = [
+        _hop_request(planner, model, path, network, hop, number)
+        for number, hop in enumerate(chosen, start=1)
+    ]
+    reach = percolate(len(network.sites), links(chosen, range(len(chosen))))
+    planner.requests += [
+        MigrationRequest(
+            model=model.name,
+            label=f"{path.kind}, {_WHERE[found.directions]}",
+            directions=found.directions,
+            site_kinds=network.kinds,
+            hops=tuple(requests),
+        )
+        for found in reach
+    ]
+
+
+def _chosen(network: HopNetwork, extent: str) -> Sequence[DistinctHop]:
+    """Return the hops of a network that are to be computed."""
+    if extent == "all":
+        return network.hops
+    return network.lowest(1 if extent == "line" else 2)
+
+
+def _hop_request(
+    planner: Planner,
+    model: Model,
+    path: HopPath,
+    network: HopNetwork,
+    hop: DistinctHop,
+    number: int,
+) -> HopRequest:
+    """Add one hop of a network and return where it occurs."""
+    first, second = (network.sites[i] for i in hop.edges[0][:2])
+    built = hop_between(model, first, second, kind=path.kind, ion=planner.study.ion)
+    band, ends = _add_hop(planner, model, path, built, f"{path.kind} {number}: {hop.name}")
+    return HopRequest(
+        label=f"{path.kind} {number}: {hop.name}", band=band.key, edges=hop.edges, **ends
+    )
+
+
+def _add_hop(
+    planner: Planner, model: Model, path: HopPath, hop: Hop, label: str
+) -> tuple[Calculation, dict[str, str]]:
+    """Add a hop: both end points relaxed, then the band between them."""
+    ion = planner.study.ion
+    folder, ends = f"{model.name}/{ion}-hop-{label.partition(':')[0].replace(' ', '-')}", {}
+    for role, structure in (("initial", hop.initial), ("final", hop.final)):
+        held = _freeze(structure, path, hop, planner.profile)
+        ends[role] = planner.add(model.name, f"{folder}/{role}", "relax", held)
+    keys = {role: calculation.key for role, calculation in ends.items()}
+    band = planner.add(
+        model.name,
+        f"{folder}/neb",
+        "neb",
+        ends["initial"].structure,
+        start=Start(parents=keys),
+        n_images=pick(path.images, planner.profile),
+        final=ends["final"].structure,
+        tags=path.incar.get(planner.profile),
+    )
+    planner.requests.append(
+        BarrierRequest(model=model.name, label=label, band=band.key, ion=ion, **keys)
+    )
+    if planner.study.charges and path.kind in planner.study.charges.hops:
+        add_image_charges(planner, model, label, band)
+    return band, keys
+
+
+def _freeze(structure: Structure, path: HopPath, hop: Hop, profile: Profile) -> Structure:
+    """Return the structure with the path's frozen elements held, but for those near the hop."""
+    frozen = path.freeze.get(profile, ()) if isinstance(path.freeze, dict) else path.freeze
+    if not frozen:
+        return structure
+    ion = len(structure) - 1
+    ends = [end.frac_coords[ion] for end in (hop.initial, hop.final)]
+    free = []
+    for site in structure:
+        away = min(_along_plane(structure, site.frac_coords, end) for end in ends)
+        is_free = site.specie.symbol not in frozen or away < path.free_within
+        free.append([is_free] * 3)
+    result: Structure = structure.copy()
+    result.add_site_property("selective_dynamics", free)
+    return result
+
+
+def _along_plane(structure: Structure, first: Floats, second: Floats) -> float:
+    """Return the shortest distance of two places parallel to the layers, in Angstrom."""
+    flat = [np.array([*place[:2], 0.0]) for place in (first, second)]
+    return float(structure.lattice.get_all_distances([flat[0]], [flat[1]])[0, 0])
