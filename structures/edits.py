@@ -1,6 +1,6 @@
 """Small changes that keep one block of atoms per element: repeat, substitute, remove."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from pymatgen.core import Structure
@@ -143,3 +143,27 @@ def _unique_atom(structure: Structure, element: str, choice: int) -> int:
             f"{len(groups)} symmetry-unique positions, counted from 0"
         )
     return groups[choice][0]
+
+
+def hold_atoms(structure: Structure, atoms: Collection[int]) -> Structure:
+    """Return the structure with some atoms held by selective dynamics, besides those held already.
+
+    Examples
+    --------
+    >>> from heterofire.structures.crystals import build_crystal
+    >>> held = hold_atoms(build_crystal("K_bcc"), [1])
+    >>> held.site_properties["selective_dynamics"]
+    [[True, True, True], [False, False, False]]
+    """
+    wanted = set(atoms)
+    if wanted and not wanted <= set(range(len(structure))):
+        raise InputError(
+            f"atoms {sorted(wanted)} cannot be held: the structure has {len(structure)}, from 0 up"
+        )
+    flags = structure.site_properties.get("selective_dynamics") or [[True] * 3] * len(structure)
+    result: Structure = structure.copy()
+    result.add_site_property(
+        "selective_dynamics",
+        [[False] * 3 if i in wanted else list(flag) for i, flag in enumerate(flags)],
+    )
+    return result

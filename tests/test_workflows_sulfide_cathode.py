@@ -113,6 +113,18 @@ def test_vibrations_move_only_what_lies_on_the_surface(plans):
     assert not [c for c in plans["quick"].calculations if c.label.task == "vibrations"]
 
 
+def test_spin_is_on_in_every_state_of_a_route_with_radicals(plans):
+    for calculation in plans["paper"].calculations:
+        if "/to " not in calculation.label.name:
+            continue
+        incar, symbols = calculation.incar, [s.specie.symbol for s in calculation.structure]
+        assert incar["ISPIN"] == 2
+        moments = dict(zip(symbols, incar["MAGMOM"], strict=True))
+        assert moments["Li"] == moments.get("C", 0.0) == 0.0
+        assert moments["P"] == 1.0
+        assert moments.get("Ni", 0.6) == 0.6
+
+
 def test_adhesion_is_against_layers_at_the_same_strain(plans):
     plan = plans["quick"]
     cells = {c.key: c.structure for c in plan.calculations}

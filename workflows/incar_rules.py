@@ -93,19 +93,31 @@ def _moments(case: Case) -> tuple[list[float] | None, str]:
     """Return the starting moment of each atom and why, or None where spin is not needed."""
     if case.spin is not None and not isinstance(case.spin, bool):
         return _asked_moments(case.spin, case.elements), "moments as asked"
-    magnetic, free_atom = _moment_table()["magnetic"], _moment_table()["free_atom"]
+    free_atom = _moment_table()["free_atom"]
     is_odd = round(case.nelect) % 2 == 1
     if case.is_free_atom and not case.charge:
         n_unpaired = float(free_atom.get(case.elements[0], 0))
         if n_unpaired or case.spin:
             return [n_unpaired], f"free {case.elements[0]} atom"
-    elif found := sorted(set(case.elements) & set(magnetic)):
-        return [magnetic.get(element, 0.0) for element in case.elements], f"has {', '.join(found)}"
+    elif found := sorted(set(case.elements) & set(_moment_table()["magnetic"])):
+        return magnetic_moments(case.elements), f"has {', '.join(found)}"
     elif case.kind == "box" and is_odd:
         return [1.0] * len(case.structure), f"{case.nelect:g} electrons, an odd number"
     if case.spin:
         return [1.0] * len(case.structure), "spin on as asked"
     return None, ""
+
+
+def magnetic_moments(elements: Sequence[str]) -> list[float]:
+    """Return the starting moment of each atom by its element, in Bohr magnetons.
+
+    Examples
+    --------
+    >>> magnetic_moments(["Ni", "Mo"])
+    [0.6, 0.0]
+    """
+    magnetic = _moment_table()["magnetic"]
+    return [float(magnetic.get(element, 0.0)) for element in elements]
 
 
 def _asked_moments(

@@ -1,5 +1,9 @@
 """From a study to its calculations and to what is derived from them. Nothing runs here."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
 from pymatgen.core import Structure
 
 from ..results.requests import (
@@ -12,6 +16,7 @@ from ..results.requests import (
 )
 from ..structures.catalogue import build_named
 from ..structures.crystals import crystal_facts
+from ..structures.edits import hold_atoms
 from ..structures.formats import read_structure
 from ..structures.models import Model
 from ..structures.sites import find_sites, insert_ion
@@ -61,7 +66,8 @@ def plan_study(
     for name, phase in study.phases.items():
         add_phase(planner, name, phase)
     for host in study.hosts:
-        add_host(planner, build_named(host, study.size(profile), planner.crystals))
+        model = build_named(host, study.size(profile), planner.crystals)
+        add_host(planner, _held(model, study.held_layers.get(profile, ())))
     for route in study.routes:
         add_route(planner, route)
     for reaction in study.reactions:
@@ -109,6 +115,12 @@ def add_host(planner: Planner, model: Model) -> None:
         _add_sites(planner, model, host, sites)
     for path in planner.study.hops:
         add_hops(planner, model, path)
+
+
+def _held(model: Model, layers: Sequence[Literal["bottom", "top"]]) -> Model:
+    """Return the model with some of its layers held as they were built."""
+    atoms = [i for layer in layers for i in getattr(model, layer) if model.bottom]
+    return replace(model, structure=hold_atoms(model.structure, atoms)) if atoms else model
 
 
 def _add_sites(planner: Planner, model: Model, host: Calculation, sites: Sites) -> None:

@@ -8,9 +8,11 @@ from pymatgen.core import Composition, Structure
 
 from ..results.requests import LegRequest, PathwayRequest, StateRequest
 from ..structures.catalogue import build_named
+from ..structures.edits import hold_atoms
 from ..structures.errors import InputError
 from ..structures.surface_states import SurfaceState, build_state
 from .calculations import Calculation
+from .incar_rules import magnetic_moments
 from .planner import Planner, Start
 from .study import Route, RouteState
 
@@ -20,14 +22,19 @@ _BALANCED = 1e-6  # atoms
 def add_route(planner: Planner, route: Route) -> None:
     """Add every state of a route, its vibrations where asked for, and its energy profile."""
     model = build_named(route.surface, planner.study.size(planner.profile), planner.crystals)
-    surface = _held(model.structure, route.freeze.get(planner.profile, ()))
-    states, cells, vibrations = [], list[Calculation](), list[str | None]()
-    for number, state in enumerate(route.states):
-        built = _built(surface, state, planner.study.ion)
-        states.append(built)
+    frozen = route.freeze.get(planner.profile, ())
+    surface = model.structure
+    if frozen:
+        held = [i for i, site in enumerate(surface) if site.specie.symbol in frozen]
+        surface = hold_atoms(surface, held)
+    built = [_built(surface, state, planner.study.ion) for state in route.states]
+    has_radicals = any(state.multiplicity > 1 for state in built)  # then spin is on in every state
+    cells, vibrations = list[Calculation](), list[str | None]()
+    for number, (state, cell) in enumerate(zip(route.states, built, strict=True)):
         name = f"{model.name}/{route.name}/{number + 1}-{state.name}/relax"
-        cells.append(planner.add(model.name, name, "relax", built.structure))
-        vibrations.append(_vibrations(planner, route, model.name, name, built, cells[-1]))
+        spin = _moments(cell, planner.study.ion) if has_radicals else None
+        cells.append(planner.add(model.name, name, "relax", cell.structure, spin=spin))
+        vibrations.append(_vibrations(planner, route, cell, cells[-1], spin))
     requests = [
         StateRequest(
             name=state.name,
@@ -61,22 +68,21 @@ def _placed(surface: str, species: tuple[str, ...], ion: str, n_ions: int) -> Su
     return build_state(Structure.from_str(surface, fmt="json"), species, ion=ion, n_ions=n_ions)
 
 
-def _held(surface: Structure, elements: Sequence[str]) -> Structure:
-    """Return the surface with some elements held, besides what its model holds."""
-    if not elements:
-        return surface
-    flags = surface.site_properties.get("selective_dynamics") or [[True] * 3] * len(surface)
-    held = [
-        [False] * 3 if site.specie.symbol in elements else list(flag)
-        for site, flag in zip(surface, flags, strict=True)
-    ]
-    result: Structure = surface.copy()
-    result.add_site_property("selective_dynamics", held)
-    return result
+def _moments(state: SurfaceState, ion: str) -> list[float]:
+    """Return starting moments: one Bohr magneton on every atom of the molecules, but their ions."""
+    symbols = [site.specie.symbol for site in state.structure]
+    moments = magnetic_moments(symbols)
+    for i in state.adsorbates:
+        moments[i] = 0.0 if symbols[i] == ion else 1.0
+    return moments
 
 
 def _vibrations(
-    planner: Planner, route: Route, model: str, name: str, built: SurfaceState, cell: Calculation
+    planner: Planner,
+    route: Route,
+    built: SurfaceState,
+    cell: Calculation,
+    spin: Sequence[float] | None,
 ) -> str | None:
     """Add the vibrations of what lies on the surface, where the profile wants them."""
     if not route.vibrations.get(planner.profile, False):
@@ -87,11 +93,12 @@ def _vibrations(
         "selective_dynamics", [[i in moving] * 3 for i in range(len(structure))]
     )
     run = planner.add(
-        model,
-        name.replace("/relax", "/vibrations"),
+        cell.label.model,
+        cell.label.name.replace("/relax", "/vibrations"),
         "vibrations",
         structure,
         start=Start(parents={"structure": cell.key}),
+        spin=spin,
     )
     return run.key
 

@@ -143,6 +143,7 @@ class Study(_Part):
     ion: str = "K"
     hosts: tuple[str, ...]
     sizes: dict[Profile, Profile] = {}
+    held_layers: dict[Profile, tuple[Literal["bottom", "top"], ...]] = {}  # of hosts of two layers
     sites: tuple[Sites, ...] = ()
     hops: tuple[HopPath, ...] = ()
     charges: Charges | None = None
