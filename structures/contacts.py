@@ -173,12 +173,16 @@ def _lowered(squared: Floats, rise: Floats, radii: Floats, weights: Floats) -> N
 
 
 def _squared_distances(steps: Floats, cell: Floats) -> Floats:
-    """Return squared in-plane distances (n, m, images) of fractional steps (n, m, 2)."""
+    """Return squared in-plane distances (n, m, images) of fractional steps (n, m, 2).
+
+    No image is left out that lies within the cutoff.
+    """
     heights = abs(np.linalg.det(cell)) / np.linalg.norm(cell, axis=1)[::-1]
-    reach = [range(-n, n + 1) for n in (math.ceil(CUTOFF / h + 0.5) for h in heights)]
-    images = np.array(list(product(*reach)))
-    wrapped = steps - np.round(steps)
-    found: Floats = (((wrapped[..., None, :] + images) @ cell) ** 2).sum(axis=-1)
+    reach = [range(-n, n + 1) for n in (math.floor(CUTOFF / h + 0.5) for h in heights)]
+    images = np.array(list(product(*reach))) @ cell
+    wrapped = (steps - np.round(steps)) @ cell
+    x, y = (wrapped[..., i, None] + images[:, i] for i in (0, 1))
+    found: Floats = x * x + y * y
     return found
 
 

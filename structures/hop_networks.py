@@ -1,6 +1,6 @@
 """All hops between neighbouring sites of a face, and which of them symmetry tells apart."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from .errors import StructureError
 from .models import Model, isolate_layer
 from .percolation import Link, percolate
-from .sites import Region, Site, candidate_sites, contact_scores
+from .sites import Region, Site, candidate_sites, contact_scorer
 from .symmetry import orbits, symmetry_operations
 
 Floats = NDArray[np.float64]
+Scorer = Callable[[Floats], Floats]  # see `contact_scorer`
 Edge = tuple[int, int, int, int]  # first site, second site, cell of the second
 
 SHORTEST_HOP = 1.0  # Angstrom; two closer candidates are one minimum
@@ -93,8 +94,9 @@ def find_hop_network(
     [('Mo-top to hollow', 21, 1.86)]
     """
     candidates = candidate_sites(model, region, ion=ion, gallery_gap=gallery_gap)
-    sites = _minima(model, region, candidates, ion, gallery_gap)
+    score = contact_scorer(model, region, ion=ion, gallery_gap=gallery_gap)
     lattice = model.structure.lattice.matrix[:2, :2]
+    sites = _minima(candidates, score, lattice)
     places = np.array([site.frac_coords[:2] for site in sites]).reshape(-1, 2)
     edges = _neighbours(places, lattice)
     if not edges:
@@ -110,7 +112,7 @@ def find_hop_network(
         )
         for i in group
     }
-    scores = _bottlenecks(model, region, places, edges, ion, gallery_gap)
+    scores = _bottlenecks(places, edges, score)
     edges.sort(key=lambda e: (-scores[e], e))  # the best-scored of a group comes first
     groups = orbits(edges, lambda edge: (action.move(edge) for action in actions))
     hops = [
@@ -136,18 +138,15 @@ def links(hops: Sequence[DistinctHop], heights: Iterable[float]) -> list[Link]:
     ]
 
 
-def _minima(
-    model: Model, region: Region, candidates: Sequence[Site], ion: str, gap: float | None
-) -> list[Site]:
+def _minima(candidates: Sequence[Site], score_at: Scorer, lattice: Floats) -> list[Site]:
     """Return the places where the score is highest, the best first, no two of them the same."""
-    lattice = model.structure.lattice.matrix[:2, :2]
 
     def climbed(site: Site) -> Site:
         """Return the site moved along the plane to the nearest place with the highest score."""
         place, score, step = np.array(site.frac_coords[:2]), site.score, _FIRST_STEP
         while step > _LAST_STEP:
             around = place + step * _HEXAGON @ np.linalg.inv(lattice)
-            scores = contact_scores(model, region, around, ion=ion, gallery_gap=gap)
+            scores = score_at(around)
             if scores.max() > score + _SAME_SCORE:
                 place, score = around[scores.argmax()], float(scores.max())
             else:
@@ -175,13 +174,13 @@ def _neighbours(places: Floats, lattice: Floats) -> list[Edge]:
     every = ((places[:, None] + images[None]) @ lattice).reshape(-1, 2)
     edges = set()
     for i, start in enumerate(places @ lattice):
-        for k, end in enumerate(every):
-            j, (u, v) = k // len(images), images[k % len(images)].tolist()
-            length = float(np.linalg.norm(end - start))
-            away = np.linalg.norm(every - (start + end) / 2, axis=1)
-            # The two ends lie on the circle themselves; so may others, and then none is nearer.
-            if length > 1e-6 and (away < length / 2 + _ON_CIRCLE).sum() == 2:
-                edges.add(_one_way((i, j, u, v)))
+        middles, lengths = (every + start) / 2, np.linalg.norm(every - start, axis=1)
+        away = np.linalg.norm(every[None] - middles[:, None], axis=2)
+        # The two ends lie on the circle themselves; so may others, and then none is nearer.
+        inside = (away < lengths[:, None] / 2 + _ON_CIRCLE).sum(axis=1)
+        for k in np.flatnonzero((lengths > 1e-6) & (inside == 2)).tolist():
+            u, v = images[k % len(images)].tolist()
+            edges.add(_one_way((i, k // len(images), u, v)))
     return sorted(edges)
 
 
@@ -221,20 +220,12 @@ def _actions(model: Model, places: Floats, lattice: Floats) -> list[_Action]:
     return found
 
 
-def _bottlenecks(
-    model: Model,
-    region: Region,
-    places: Floats,
-    edges: Sequence[Edge],
-    ion: str,
-    gap: float | None,
-) -> dict[Edge, float]:
+def _bottlenecks(places: Floats, edges: Sequence[Edge], score_at: Scorer) -> dict[Edge, float]:
     """Return the lowest contact score on the straight way of every edge."""
     found = {}
     for edge in edges:
         way = places[edge[0]] + np.linspace(0, 1, _STEPS)[:, None] * _vector(edge, places)
-        scores = contact_scores(model, region, way, ion=ion, gallery_gap=gap)
-        found[edge] = round(float(scores.min()), 3)
+        found[edge] = round(float(score_at(way).min()), 3)
     return found
 
 

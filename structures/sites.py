@@ -9,7 +9,9 @@ Solidi A 208 (2011) 1746) with ionic radii; one contact at the sum of the radii 
 by the name of the register. The score knows no electrons: it only says where to start.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, cast
 
 import numpy as np
@@ -67,6 +69,11 @@ class _Face:
     reach: float  # how far from the face, in Angstrom, to look for the ion's height
     substrate: list[int]  # atoms of the plane across the gallery; empty for the outer face
     metals: list[int]  # metal atoms of the film
+
+    @cached_property
+    def contacts(self) -> tuple[Floats, Floats, Floats]:
+        """Return coordinates, radii and weights of the non-metal atoms and their images."""
+        return _non_metals(self.host)
 
 
 def find_sites(
@@ -176,27 +183,27 @@ def _named(host: Structure, sites: list[Site]) -> list[Site]:
     return named
 
 
-def contact_scores(
-    model: Model, region: Region, planes: Floats, *, ion: str, gallery_gap: float | None = None
-) -> Floats:
-    """Return the contact score of an ion at the best height over each place.
+def contact_scorer(
+    model: Model, region: Region, *, ion: str, gallery_gap: float | None = None
+) -> Callable[[Floats], Floats]:
+    """Return what gives the contact score of an ion, at its best height, over each place.
 
-    Parameters
-    ----------
-    planes
-        (n, 2) fractional coordinates along the plane.
+    Returns
+    -------
+    callable
+        From (n, 2) fractional coordinates along the plane to (n,) scores.
 
     Examples
     --------
     >>> from heterofire.structures.models import build_model
     >>> model = build_model("MoS2@C")
     >>> place = np.array(candidate_sites(model, "outer")[0].frac_coords[:2])
-    >>> on, off = contact_scores(model, "outer", place + [[0, 0], [0.05, 0]], ion="K")
+    >>> on, off = contact_scorer(model, "outer", ion="K")(place + [[0, 0], [0.05, 0]])
     >>> bool(on > off)
     True
     """
     face = _face(model, region, gallery_gap)
-    return np.array([_best_height(face, plane, ion)[1] for plane in planes])
+    return lambda planes: np.array([_best_height(face, plane, ion)[1] for plane in planes])
 
 
 def insert_ion(
@@ -368,7 +375,9 @@ def _best_height(face: _Face, plane: Floats, ion: str) -> tuple[float, float]:
     if ion not in ION_RADII:
         raise InputError(f"no radius for ion {ion!r}; there are {', '.join(ION_RADII)}")
     x, y, _ = face.host.lattice.get_cartesian_coords([*plane, 0.0])
-    places, radii, weights = _non_metals_near(face.host, np.array([x, y]))
+    places, radii, weights = face.contacts
+    near = (places[:, 0] - x) ** 2 + (places[:, 1] - y) ** 2 < CUTOFF**2
+    places, radii, weights = places[near], radii[near], weights[near]
     heights = np.arange(0.0, face.reach + 1e-9, 0.02)
     apart = (places[:, 0] - x) ** 2 + (places[:, 1] - y) ** 2
     rise = (face.z + face.outward * heights)[:, None] - places[:, 2]
@@ -379,8 +388,8 @@ def _best_height(face: _Face, plane: Floats, ion: str) -> tuple[float, float]:
     return float(heights[best]), float(scores[best])
 
 
-def _non_metals_near(host: Structure, place: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return coordinates, radii and weights of the atoms near a column through the cell."""
+def _non_metals(host: Structure) -> tuple[Floats, Floats, Floats]:
+    """Return coordinates, radii and weights of the atoms that an ion in the cell may touch."""
     radii = np.array([HOST_RADII.get(site.specie.symbol, np.nan) for site in host])
     weights = np.array([HOST_WEIGHTS.get(site.specie.symbol, 1.0) for site in host])
     known = ~np.isnan(radii)
@@ -391,9 +400,8 @@ def _non_metals_near(host: Structure, place: Floats) -> tuple[Floats, Floats, Fl
     near = [range(-reach, reach + 1) for reach in (int(CUTOFF / width) + 2 for width in widths)]
     images = np.array([[i, j, 0] for i in near[0] for j in near[1]])
     places = ((host.frac_coords[known][:, None] + images[None]) @ matrix).reshape(-1, 3)
-    close = np.linalg.norm(places[:, :2] - place, axis=1) < CUTOFF
     n = len(images)
-    return places[close], np.repeat(radii[known], n)[close], np.repeat(weights[known], n)[close]
+    return places, np.repeat(radii[known], n), np.repeat(weights[known], n)
 
 
 def _keys(structure: Structure) -> set[str]:
