@@ -219,3 +219,45 @@ def test_an_unbalanced_state_is_refused_by_its_name(changes, message):
 def test_an_unknown_reservoir_is_refused_when_the_file_is_read():
     with pytest.raises(InputError, match="phase 'N2' is not among the phases"):
         small_study(reservoirs="[N2]")
+
+
+def test_each_host_has_the_hops_that_lead_along_a_line_and_their_barrier(plans):
+    requests = plans["quick"].requests
+    migrations = [r for r in requests if r.kind == "migration" and r.directions == 1]
+    assert {r.label for r in migrations} == {"surface, along a line"}
+    assert len(migrations) == 3
+    barriers = {r.band for r in requests if r.kind == "barrier"}
+    for request in migrations:
+        assert {hop.band for hop in request.hops} <= barriers
+    hops = {r.model: [hop.label for hop in r.hops] for r in migrations}
+    assert hops["MoS2-MoN"] == ["surface 1: Mo-top to hollow"]
+    assert len(hops["Li2SO3(001) hypothetical"]) == 2
+
+
+def test_hops_that_meet_at_a_site_share_its_cell(plans):
+    for name, plan in plans.items():
+        ends = [
+            c for c in plan.calculations if "/Li-hop" in c.label.name and c.label.task == "relax"
+        ]
+        bands = [c for c in plan.calculations if c.label.task == "neb"]
+        assert len({c.key for c in ends}) == len(ends), name
+        assert len(ends) < 2 * len(bands), name
+
+
+def test_the_paper_profile_wants_every_hop_and_the_whole_plane(plans):
+    found = {(r.model, r.directions): r for r in plans["paper"].requests if r.kind == "migration"}
+    assert {directions for _, directions in found} == {1, 2}
+    assert len(found["MoS2-Mo3Ni3N", 2].hops) == 2
+    assert len(found["Li2SO3(001) hypothetical", 2].hops) == 3
+
+
+def test_quick_keeps_the_nitrides_as_in_the_crystal(plans):
+    nitrides = {"MoS2-MoN": "MoN", "MoS2-Mo3Ni3N": "Mo3Ni3N"}
+    for calculation in plans["quick"].calculations:
+        structure, name = calculation.structure, calculation.label.name
+        if calculation.label.model not in nitrides or "MoS2/" in name or "unstrained" in name:
+            continue
+        flags = structure.site_properties["selective_dynamics"]
+        for site, flag in zip(structure, flags, strict=True):
+            if site.specie.symbol in ("Ni", "N"):
+                assert not any(flag), name

@@ -126,6 +126,8 @@ def _held(model: Model, layers: Sequence[Literal["bottom", "top"]]) -> Model:
 def _add_sites(planner: Planner, model: Model, host: Calculation, sites: Sites) -> None:
     """Add the ion at the best-ranked sites of one region."""
     ion, count = planner.study.ion, pick(sites.count, planner.profile)
+    if not count:
+        return
     gap = sites.gallery_gap if sites.region == "gallery" else None
     for site in find_sites(model, sites.region, ion=ion, gallery_gap=gap, max_sites=count):
         structure = insert_ion(model, site, ion=ion)

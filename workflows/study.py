@@ -13,7 +13,7 @@ from ..structures.errors import InputError
 Profile = Literal["quick", "paper", "converged"]
 PROFILES: tuple[Profile, ...] = ("quick", "paper", "converged")
 Counts = Annotated[int, Field(ge=1)]
-Repeated = Annotated[int, Field(ge=0)]
+NonNegative = Annotated[int, Field(ge=0)]
 Repeats = tuple[Counts, Counts, Counts]
 
 
@@ -25,7 +25,7 @@ class Sites(_Part):
     """Where the ion is put on each host."""
 
     region: Literal["gallery", "outer"]
-    count: Repeated | dict[Profile, Repeated] = 2
+    count: NonNegative | dict[Profile, NonNegative] = 2
     gallery_gap: float = Field(default=5.8, gt=3.0, lt=20.0)  # Angstrom, chalcogen to carbon plane
 
 
