@@ -14,7 +14,7 @@ from .energies import energy_property
 from .interlayers import interlayer_distance
 from .migration import migration_value
 from .pathways import pathway_properties
-from .records import Band, DensityDifference, Dos, Property, Run, Settings
+from .records import GEOMETRY, Band, DensityDifference, Dos, Property, Run, Settings
 from .requests import (
     BarrierRequest,
     ChargeRequest,
@@ -163,7 +163,7 @@ class _Derivation:
         return [
             Property(
                 **self._about,
-                method="geometry",
+                method=GEOMETRY,
                 model=request.model,
                 quantity="lattice mismatch",
                 label=definition,

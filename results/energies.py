@@ -19,6 +19,8 @@ from .requests import EnergyRequest, LegRequest
 
 __all__ = ["balance", "energy_property"]
 
+PER_AREA = "nm^2"
+_J_PER_M2 = 0.1602176634  # of 1 eV/nm^2
 _ATOMS = 1e-6
 _CHARGE = 1e-3  # e: electron counts are printed to four decimals
 
@@ -62,19 +64,33 @@ def energy_property(
     notes = [*check_meshes(_name(request), used), *_unconverged_notes(used)]
     if any(leg.key is None for leg in legs):
         notes.append("an electron is counted at the vacuum level, with energy 0")
+    value = math.fsum(leg.factor * leg.energy for leg in legs) / request.per
     return Property(
         **_identity(request, used[0][1].settings),
         study=study,
         profile=profile,
-        value=math.fsum(leg.factor * leg.energy for leg in legs) / request.per,
+        value=value,
         unit=f"eV/{request.per_what}" if request.per_what else "eV",
         energy_kind="E0",
         status="ok" if all(run.status == "converged" for _, run in used) else "unconverged",
         legs=legs,
         keys=tuple(dict.fromkeys(leg.key for leg in legs if leg.key is not None)),
         detail={"equation": request.equation, "per": request.per, "per_what": request.per_what},
-        notes=tuple(notes),
+        notes=(*notes, *_area_notes(request, value)),
     )
+
+
+def _area_notes(request: EnergyRequest, value: float) -> list[str]:
+    """Return an energy per area in its other unit, and what a strain that pays means."""
+    if request.per_what != PER_AREA:
+        return []
+    notes = [f"{value * _J_PER_M2:.3f} J/m^2"]
+    if request.quantity == "strain energy" and value < 0:
+        notes.append(
+            "negative: strained, the layer is nearer to the lattice that this method gives it than "
+            "in the measured one it was taken from"
+        )
+    return notes
 
 
 def _identity(request: EnergyRequest, settings: Settings) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from .host_figures import draw_barriers, draw_host_dos
 from .pathway_figures import draw_pathways
 from .plots import plot_binding, plot_dos, plot_profile, plot_reactions, pretty, styles
 from .published import numbered_figures, printed_values
-from .records import Property
+from .records import GEOMETRY, Property
 from .store import ResultStore
 from .tables import to_csv
 
@@ -108,7 +108,8 @@ def draw_figure(
 
 
 def _method(properties: list[Property], where: str) -> str:
-    methods = sorted({item.method for item in properties if item.value is not None})
+    valued = [item for item in properties if item.value is not None]
+    methods = sorted({item.method for item in valued} - {GEOMETRY})
     if len(methods) > 1:
         raise RunError(
             f"{where}: the numbers come from {' and '.join(methods)}, which are never mixed. "

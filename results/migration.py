@@ -18,7 +18,8 @@ def migration_value(
     """Return the barrier of the lowest path from cell to cell.
 
     All energies are E0 of the same atoms in the same cell. The barrier is the highest saddle that
-    cannot be gone around, above the lowest site that the path connects.
+    cannot be gone around, above the lowest site that the path connects, or the lowest image of its
+    bands where one lies below the sites.
 
     Parameters
     ----------
@@ -33,13 +34,15 @@ def migration_value(
         The hops do not lead as far as is asked.
     """
     sites: dict[int, float] = {}
-    links, saddles = list[Link](), dict[str, float]()
+    links, saddles, bottoms = list[Link](), dict[str, float](), dict[str, float]()
     for hop, band, (initial, final) in zip(request.hops, bands, ends, strict=True):
         first, second, *_ = hop.edges[0]
         for site, energy in ((first, initial.e0), (second, final.e0)):
             kind = request.site_kinds[site]
             sites[kind] = min(energy, sites.get(kind, energy))
-        saddles[hop.label] = initial.e0 + band_barrier(band, initial, final).forward
+        barrier = band_barrier(band, initial, final)
+        saddles[hop.label] = initial.e0 + barrier.forward
+        bottoms[hop.label] = initial.e0 + float(barrier.energies.min())
         links += [
             Link(first=i, second=j, shift=(u, v), height=saddles[hop.label])
             for i, j, u, v in hop.edges
@@ -51,8 +54,11 @@ def migration_value(
             f"cell in {len(found)} direction(s), not in {request.directions}: compute more of them"
         )
     path = found[request.directions - 1]
-    lowest = min(sites[request.site_kinds[i]] for i in path.places)
-    used = {name: e - lowest for name, e in saddles.items() if e <= path.height + _SAME}
+    open_hops = [name for name, e in saddles.items() if e <= path.height + _SAME]
+    lowest = min(
+        *(sites[request.site_kinds[i]] for i in path.places), *(bottoms[name] for name in open_hops)
+    )
+    used = {name: saddles[name] - lowest for name in open_hops}
     listed = ", ".join(f"{name} {height:.3f} eV" for name, height in used.items())
     return Value(
         quantity="migration barrier",
@@ -63,5 +69,5 @@ def migration_value(
             "saddles": {name: e - lowest for name, e in saddles.items()},
             "directions": request.directions,
         },
-        notes=(f"above the lowest site on the path; saddles up to the highest: {listed}",),
+        notes=(f"above the lowest place on the path; saddles up to the highest: {listed}",),
     )

@@ -226,6 +226,9 @@ class Leg:
     formula: str  # "Mo7 S14 C23 N1 K1"; "" for an electron
 
 
+GEOMETRY = "geometry"  # method of a property that no run was needed for
+
+
 @dataclass(frozen=True, kw_only=True)
 class Property:
     """A number with its unit and its sources."""

@@ -137,7 +137,8 @@ def test_adhesion_is_against_layers_at_the_same_strain(plans):
         for lattice in lattices[1:]:
             np.testing.assert_allclose(lattice, lattices[0], atol=1e-6)
         area = np.linalg.det(lattices[0])
-        assert request.per == pytest.approx(area)
+        assert request.per == pytest.approx(area / 100)
+        assert request.per_what == "nm^2"
 
 
 def test_strain_energy_is_against_the_film_in_its_own_lattice(plans):

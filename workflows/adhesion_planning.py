@@ -4,6 +4,7 @@ from typing import Literal
 
 import numpy as np
 
+from ..results.energies import PER_AREA
 from ..results.requests import EnergyRequest, LegRequest, MismatchRequest
 from ..structures.models import Model, isolate_layer, unstrain_layer
 from .calculations import Calculation
@@ -100,5 +101,5 @@ def _names(model: Model) -> tuple[str, str]:
 def _per_area(model: Model, *, legs: tuple[LegRequest, ...], **about: str) -> EnergyRequest:
     """Return an energy per area of the cell."""
     return EnergyRequest(
-        model=model.name, legs=legs, per=model.area, per_what="Angstrom^2", **about
+        model=model.name, legs=legs, per=model.area / 100, per_what=PER_AREA, **about
     )
