@@ -9,6 +9,7 @@ from typing import Any
 from ..structures.errors import RunError
 from .run_files import find_file, read_bytes, read_chunks
 
+CORRECTIONS = "corrections.json"  # what was corrected in all parts of a run, written at once
 _SCREENS = ("vasp.out", "vasp_output", "stdout", "std_err.txt")
 _UNFINISHED = frozenset({"running", "refused", "failed"})
 _COMPLAINTS = re.compile(
@@ -113,19 +114,21 @@ def read_corrections(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     Parameters
     ----------
     folder
-        A run folder; ``custodian.json`` or ``custodian.json.gz`` is read when there.
+        A run folder; ``corrections.json`` is read where heterofire kept one, else
+        ``custodian.json`` or ``custodian.json.gz``, which tells of the last start only.
 
     Returns
     -------
     tuple
         The corrections ("UnconvergedErrorHandler: Unconverged -> INCAR ALGO=All") and the notes.
     """
-    path = find_file(folder, "custodian.json")
+    path = find_file(folder, CORRECTIONS) or find_file(folder, "custodian.json")
     if path is None:
         return (), ()
     try:
-        runs = json.loads(read_bytes(path))
-        steps = [step for run in runs for step in run["corrections"]]
+        log = json.loads(read_bytes(path))
+        is_own = path.name == CORRECTIONS
+        steps = log if is_own else [step for run in log for step in run["corrections"]]
         return tuple(_correction(step) for step in steps), ()
     except (RunError, ValueError, LookupError, TypeError, AttributeError) as error:
         # The numbers do not hang on this log; that it is unreadable must not go unsaid.
@@ -156,6 +159,8 @@ def _action(action: Mapping[str, Any]) -> str:
     """Return "INCAR ALGO=All" for one of custodian's actions."""
     target = action.get("dict") or action.get("file") or ""
     change = action.get("action", {})
+    if target == "POSCAR":
+        return "POSCAR changed"  # custodian's action holds all of the structure
     values = ", ".join(
         f"{key}={value}" if verb == "_set" else f"{verb.strip('_')} {key} {value}"
         for verb, pairs in change.items()

@@ -3,10 +3,12 @@
 import logging
 import shutil
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..results.run_reports import read_corrections
 from ..structures.errors import EngineError
 
 _log = logging.getLogger(__name__)
@@ -14,11 +16,16 @@ _log = logging.getLogger(__name__)
 _running: list[Any] = []  # the custodian jobs of this process, for a signal handler to stop
 
 _POLL_S = 0.1  # custodian's own 10 s would idle after every short run
-_MONITOR_EVERY_S = 30
-_FROZEN_AFTER_S = 6 * 3600
+_MONITOR_EVERY_S = 30.0
+_MONITOR_SHARE = 1 / 200  # of the time that is left, where that is short
 
 
-def run_vasp(folder: Path, command: Sequence[str]) -> tuple[str, ...]:
+def run_vasp(
+    folder: Path,
+    command: Sequence[str],
+    deadline: float | None = None,
+    length_s: float | None = None,
+) -> tuple[str, ...]:
     """Run the command in the folder and let custodian correct known errors.
 
     Parameters
@@ -27,11 +34,16 @@ def run_vasp(folder: Path, command: Sequence[str]) -> tuple[str, ...]:
         A run folder with its inputs.
     command
         Program and arguments, such as ``["srun", "vasp_std"]``; no shell reads them.
+    deadline
+        When the job around this process ends, in seconds since the epoch: early enough STOPCAR
+        is written (see `clock.Clock`). None: there is no limit.
+    length_s
+        Of that job; what is left of it by default.
 
     Returns
     -------
     tuple of str
-        The names of the error handlers that corrected something, in order.
+        What was corrected, in order, in this run and in the parts before it.
 
     Raises
     ------
@@ -43,29 +55,41 @@ def run_vasp(folder: Path, command: Sequence[str]) -> tuple[str, ...]:
     from custodian.custodian import CustodianError
     from custodian.vasp.jobs import VaspJob
 
+    from .clock import Clock, Deadline, StepTimes, remove_stopcars
+    from .handlers import forget_corrections, handlers_for
+
     if shutil.which(command[0]) is None:
         raise EngineError(
             f"cannot start {command[0]!r}: there is no such program on this machine. Set vasp_cmd "
             "in the env of my_fworker.yaml, and load the modules it needs."
         )
+    steps = StepTimes(folder)
+    handlers, every = handlers_for(folder, steps), _MONITOR_EVERY_S
+    if deadline is not None:
+        left = deadline - time.time()
+        handlers.append(Clock(Deadline(end=deadline, length_s=length_s or left), steps))
+        every = min(every, max(_POLL_S, _MONITOR_SHARE * left))
     job = VaspJob(list(command), backup=False, auto_gamma=False, auto_npar=False)
     custodian = Custodian(
-        _handlers(),
+        handlers,
         [job],
         max_errors=5,
         polling_time_step=_POLL_S,
-        monitor_freq=round(_MONITOR_EVERY_S / _POLL_S),
+        monitor_freq=max(1, round(every / _POLL_S)),
         directory=str(folder),
     )
     _running.append(job)
     try:
         custodian.run()
     except CustodianError as error:
+        forget_corrections(folder)
         raise EngineError(_last_words(folder, command, str(error))) from error
     finally:
         _running.remove(job)
         _stop(job)
-    return _corrections(custodian.run_log)
+        if deadline is not None:
+            remove_stopcars(folder)
+    return read_corrections(folder)[0]
 
 
 def stop_running() -> None:
@@ -74,28 +98,6 @@ def stop_running() -> None:
         process = getattr(job, "_vasp_process", None)
         if process is not None and process.poll() is None:
             process.terminate()
-
-
-def _handlers() -> list[Any]:
-    """Return the corrections that custodian may make."""
-    from custodian.vasp.handlers import (  # slow to import
-        FrozenJobErrorHandler,
-        NonConvergingErrorHandler,
-        VaspErrorHandler,
-    )
-
-    frozen = FrozenJobErrorHandler(timeout=_FROZEN_AFTER_S)
-    return [VaspErrorHandler(), NonConvergingErrorHandler(), frozen]
-
-
-def _corrections(run_log: Sequence[dict[str, Any]]) -> tuple[str, ...]:
-    """Return which handlers acted."""
-    return tuple(
-        str(type(correction["handler"]).__name__)
-        for job in run_log
-        for correction in job["corrections"]
-        if correction.get("actions")
-    )
 
 
 def _stop(job: Any) -> None:

@@ -1,0 +1,213 @@
+"""How long the job around this process may still run, as its scheduler tells."""
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+Ask = Callable[[Sequence[str]], str | None]  # a command, to what it printed
+
+_PATIENCE_S = 10
+_MARGIN_S = 120.0  # a step that ends, WAVECAR and CHGCAR that are written, a queue that is told
+_SHARE = 0.1  # of a job so short that the margin would be most of it
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobTimes:
+    """When a job ends, in seconds since the epoch."""
+
+    end: float
+    start: float | None = None  # None where nothing tells
+
+    def left(self, now: float | None = None) -> float:
+        """Return the seconds that are left; negative when the end has passed."""
+        return self.end - (time.time() if now is None else now)
+
+    def length(self, now: float | None = None) -> float:
+        """Return the seconds of the whole job, or what is left where its start is not known."""
+        return self.left(now) if self.start is None else self.end - self.start
+
+
+def margin(length_s: float, longest_step_s: float | None = None) -> float:
+    """Return how many seconds before its end a job has to be asked to stop.
+
+    Parameters
+    ----------
+    length_s
+        Of the whole job: one of minutes cannot give 120 s away.
+    longest_step_s
+        Of the ionic steps so far; None before the first has ended.
+
+    Examples
+    --------
+    >>> margin(86400.0), margin(86400.0, 900.0), margin(60.0)
+    (120.0, 1800.0, 6.0)
+    """
+    return max(min(_MARGIN_S, _SHARE * max(length_s, 0.0)), 2 * (longest_step_s or 0.0))
+
+
+def ask_command(words: Sequence[str]) -> str | None:
+    """Return what a scheduler's command prints; None when it is not there, fails or hangs."""
+    try:
+        done = subprocess.run(
+            list(words), capture_output=True, text=True, timeout=_PATIENCE_S, check=False
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def seconds_left(
+    environ: Mapping[str, str] = os.environ, run: Ask = ask_command, now: float | None = None
+) -> float | None:
+    """Return how many seconds the job around this process may still run.
+
+    Parameters
+    ----------
+    environ
+        The environment that the scheduler gave the job.
+    run
+        Runs a scheduler's command; replaced where there is none.
+    now
+        Seconds since the epoch; the clock's by default.
+
+    Returns
+    -------
+    float or None
+        None when there is no limit, or none that can be found out.
+
+    Examples
+    --------
+    >>> seconds_left({"SLURM_JOB_ID": "7", "SLURM_JOB_END_TIME": "5000"}, now=4400.0)
+    600.0
+    >>> seconds_left({}) is None
+    True
+    """
+    times = job_times(environ, run)
+    return None if times is None else times.left(now)
+
+
+def job_times(environ: Mapping[str, str] = os.environ, run: Ask = ask_command) -> JobTimes | None:
+    """Return start and end of the job around this process; like `seconds_left`.
+
+    SBATCH_TIMELIMIT is not looked at: it is an option of sbatch in minutes, not a fact of a job.
+    """
+    for find in (_of_slurm, _of_pbs, _of_lsf, _of_grid_engine):
+        times = find(environ, run)
+        if times is not None:
+            return times
+    named = _number(environ.get("HETEROFIRE_WALLTIME_END"))
+    return None if named is None else JobTimes(end=named)
+
+
+def _of_slurm(environ: Mapping[str, str], run: Ask) -> JobTimes | None:
+    """Return the times of a Slurm job: from its environment, or from scontrol."""
+    job = environ.get("SLURM_JOB_ID")
+    if not job:
+        return None
+    start = _number(environ.get("SLURM_JOB_START_TIME"))
+    end = _number(environ.get("SLURM_JOB_END_TIME"))
+    if end is not None:
+        return JobTimes(start=start, end=end)
+    said = run(["scontrol", "show", "job", job]) or ""
+    end = _date(_value(r"\bEndTime=(\S+)", said))
+    if end is None or _value(r"\bTimeLimit=(\S+)", said) == "UNLIMITED":
+        return None
+    return JobTimes(start=start or _date(_value(r"\bStartTime=(\S+)", said)), end=end)
+
+
+def _of_pbs(environ: Mapping[str, str], run: Ask) -> JobTimes | None:
+    """Return the times of a PBS or TORQUE job: from qstat, else PBS_WALLTIME and the node file."""
+    job = environ.get("PBS_JOBID")
+    if not job:
+        return None
+    said = re.sub(r"\n\t", "", run(["qstat", "-f", job]) or "")  # long values are folded
+    limit = _clock(_value(r"Resource_List\.walltime = (\S+)", said))
+    start = _date(_value(r"\b(?:stime|start_time) = (.+)", said))
+    if start is None and (used := _clock(_value(r"resources_used\.walltime = (\S+)", said))):
+        start = time.time() - used
+    if limit is None:
+        limit = _number(environ.get("PBS_WALLTIME"))
+    if start is None and (nodes := environ.get("PBS_NODEFILE")) and Path(nodes).exists():
+        start = Path(nodes).stat().st_mtime  # written when the job starts, on its first node
+    if limit is None or start is None:
+        return None
+    return JobTimes(start=start, end=start + limit)
+
+
+def _of_lsf(environ: Mapping[str, str], run: Ask) -> JobTimes | None:
+    """Return the end of an LSF job: ``time_left`` is "hours:minutes L"."""
+    job = environ.get("LSB_JOBID")
+    if not job:
+        return None
+    index = environ.get("LSB_JOBINDEX", "0")
+    name = job if index in ("", "0") else f"{job}[{index}]"
+    said = run(["bjobs", "-noheader", "-o", "time_left", name]) or ""
+    left = _clock(_value(r"(\d+:\d+)", said), smallest="minutes")
+    return None if left is None else JobTimes(end=time.time() + left)
+
+
+def _of_grid_engine(environ: Mapping[str, str], run: Ask) -> JobTimes | None:
+    """Return the times of a Grid Engine job: h_rt after the time its entry says it started."""
+    job = environ.get("JOB_ID")
+    if not job or "SGE_ROOT" not in environ:
+        return None
+    said = run(["qstat", "-j", job]) or ""
+    limit = _value(r"\bh_rt=([\d:]+)", said)
+    seconds = _clock(limit) if limit and ":" in limit else _number(limit)
+    listed = run(["qstat", "-s", "r", "-xml"]) or ""
+    entry = _value(rf"(?s)<JB_job_number>{re.escape(job)}</JB_job_number>(.*?)</job_list>", listed)
+    start = _date(_value(r"<JAT_start_time>(\S+?)</JAT_start_time>", entry or ""))
+    if seconds is None or start is None:
+        return None
+    return JobTimes(start=start, end=start + seconds)
+
+
+def _value(pattern: str, text: str) -> str | None:
+    """Return the group of the first match."""
+    match = re.search(pattern, text)
+    return match[1].strip() if match else None
+
+
+def _number(text: str | None) -> float | None:
+    """Return a positive number, None for anything else."""
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if 0 < number < float("inf") else None
+
+
+def _clock(text: str | None, smallest: str = "seconds") -> float | None:
+    """Return a duration in seconds.
+
+    Examples
+    --------
+    >>> _clock("100:00:30"), _clock("2-01:00:00"), _clock("1:30", smallest="minutes")
+    (360030.0, 176400.0, 5400.0)
+    """
+    match = re.fullmatch(r"(?:(\d+)-)?(\d+(?::\d+)*)", text or "")
+    if match is None:
+        return None
+    seconds = 0
+    for part in match[2].split(":"):
+        seconds = 60 * seconds + int(part)
+    return 86400.0 * int(match[1] or 0) + seconds * (60.0 if smallest == "minutes" else 1.0)
+
+
+def _date(text: str | None) -> float | None:
+    """Return a local date as seconds since the epoch; None for "Unknown" and the like."""
+    if text is None:
+        return None
+    if text.isdigit():
+        return float(text)
+    for form in ("%Y-%m-%dT%H:%M:%S", "%a %b %d %H:%M:%S %Y"):
+        try:
+            return datetime.strptime(text.split(".")[0], form).astimezone().timestamp()
+        except ValueError:
+            continue
+    return None
