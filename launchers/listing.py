@@ -104,6 +104,8 @@ def print_status(project: Project, *, as_json: bool) -> int:
         print_rows(rows, as_json=False)
         print(", ".join(f"{n} {state}" for state, n in counts(statuses).items()) or "empty queue")
         for status in statuses:
+            for correction in status.outcome.get("corrections") or ():
+                print(f"{status.name}: corrected: {correction}")
             if status.state == "FIZZLED":
                 print(f"{status.name}: {status.reason}\n  {status.remedy}", file=sys.stderr)
     return 1 if any(status.state == "FIZZLED" for status in statuses) else 0
@@ -119,6 +121,8 @@ def _status_row(status: Any) -> dict[str, Any]:
         "F (eV)": status.energy_f_ev,
         "force (eV/A)": status.force_ev_per_ang,
         "time (s)": status.elapsed_s,
+        "parts": status.outcome.get("n_parts"),
+        "corrections": len(status.outcome.get("corrections") or ()) or None,
         "result": status.outcome.get("status"),
     }
 

@@ -12,9 +12,10 @@ from typing import Any
 from fireworks import LaunchPad
 
 from ..structures.errors import HeteroError
+from ..workflows.walltime import job_times
 from .recovery import recover
 from .settings import Settings
-from .worker import worker_locks, workers_folder
+from .worker import is_time_up, worker_locks, workers_folder
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class Pool:
         self._n_workers = n_workers
         self._query = dict(query or {})
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._times = job_times()
         self._n_deaths = 0
 
     def run(self, on_tick: Callable[[], None]) -> None:
@@ -59,13 +61,17 @@ class Pool:
         """
         recover(self._launchpad, worker_locks(self._settings))
         try:
-            while self._is_work_left() or self._processes:
+            while self._can_go_on() or self._processes:
                 self._keep_workers()
                 on_tick()
                 time.sleep(_POLL_S)
         finally:
             self._end_all()
         on_tick()
+
+    def _can_go_on(self) -> bool:
+        """Tell whether there is work, and time for it in the job around this process."""
+        return self._is_work_left() and not is_time_up(self._times)
 
     def _is_work_left(self) -> bool:
         """Tell whether a firework is ready or being run."""
@@ -78,7 +84,7 @@ class Pool:
             self._processes.remove(process)
             if process.returncode != 0:
                 self._count_death(process.returncode)
-        if self._is_work_left():
+        if self._can_go_on():
             while len(self._processes) < self._n_workers:
                 self._processes.append(self._start_worker(len(self._processes)))
 

@@ -144,6 +144,10 @@ def outcome_words(status: JobStatus) -> str:
         words.append(f"highest image {outcome['highest_image_ev']:+.3f} eV (E0)")
     if outcome.get("n_steps", 1) > 1:
         words.append(f"{outcome['n_steps']} steps")
+    if outcome.get("n_parts", 1) > 1:
+        words.append(f"in {outcome['n_parts']} parts")
+    if outcome.get("corrections"):
+        words.append(f"{len(outcome['corrections'])} corrections")
     if outcome.get("max_force_ev_per_ang") is not None:
         words.append(f"max force {outcome['max_force_ev_per_ang']:.3f} eV/A")
     if "n_properties" in outcome:

@@ -14,7 +14,10 @@ _STEP = re.compile(rb"^\s*(\d+) F= *(\S+) E0= *(\S+)", re.MULTILINE)
 _FORCE = re.compile(rb"fmax= *([\d.]+)")
 _EXCEPTION = re.compile(r"^[\w.]+(Error|Exception|Exit)\b")
 _TAIL_BYTES = 4096
-_PROJECTION = {"fw_id": 1, "name": 1, "state": 1, "launches": 1, "spec._launch_dir": 1}
+_PROJECTION = {
+    **{"fw_id": 1, "name": 1, "state": 1, "launches": 1},
+    **{"spec._launch_dir": 1, "spec.heterofire.parts": 1},
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +42,20 @@ class JobStatus:
 
 
 def job_statuses(launchpad: LaunchPad, query: Mapping[str, Any] | None = None) -> list[JobStatus]:
-    """Return the status of all matching fireworks, in the order they were submitted."""
+    """Return the status of all matching fireworks, in the order they were submitted.
+
+    A calculation in several parts is one: its last part stands for all of them.
+    """
     wanted = {"spec.heterofire": {"$exists": True}, **(query or {})}
     wanted.setdefault("state", {"$ne": "ARCHIVED"})
     found = sorted(launchpad.fireworks.find(wanted, _PROJECTION), key=lambda d: -d["fw_id"])
-    return [_status(launchpad, document) for document in found]
+    statuses = [_status(launchpad, document) for document in found]
+    return [status for status in statuses if not _goes_on_elsewhere(status)]
+
+
+def _goes_on_elsewhere(status: JobStatus) -> bool:
+    """Tell whether a firework ended for lack of time, so that another one is its continuation."""
+    return status.state == "COMPLETED" and "continued" in status.outcome
 
 
 def counts(statuses: Sequence[JobStatus]) -> dict[str, int]:
@@ -59,6 +71,9 @@ def _status(launchpad: LaunchPad, document: Mapping[str, Any]) -> JobStatus:
     running = state == "RUNNING"
     step, energy = last_step(Path(folder)) if running else (None, None)
     reason = _reason(stored) if state == "FIZZLED" else ""
+    outcome = {k: v for k, v in stored.items() if not k.startswith("_")}
+    if before := document["spec"].get("heterofire", {}).get("parts"):
+        outcome.setdefault("n_parts", len(before) + 1)
     return JobStatus(
         fw_id=document["fw_id"],
         name=document["name"],
@@ -68,7 +83,7 @@ def _status(launchpad: LaunchPad, document: Mapping[str, Any]) -> JobStatus:
         energy_f_ev=energy,
         force_ev_per_ang=last_force(Path(folder)) if running else None,
         elapsed_s=_elapsed(launch),
-        outcome={k: v for k, v in stored.items() if not k.startswith("_")},
+        outcome=outcome,
         reason=reason,
         remedy=_remedy(reason) if reason else "",
     )

@@ -16,6 +16,7 @@ from fireworks import FWorker, LaunchPad
 from fireworks.core.rocket_launcher import launch_rocket
 
 from ..workflows.custody import stop_running
+from ..workflows.walltime import JobTimes, job_times, margin
 from .launchpads import open_launchpad
 from .liveness import die_with_parent, worker_name
 from .settings import Settings, load_settings
@@ -53,12 +54,17 @@ def work(launchpad: LaunchPad, settings: Settings, query: Mapping[str, Any]) -> 
     Returns
     -------
     int
-        0, or 128 + signal number when it was told to stop.
+        0, or 128 + signal number when it was told to stop. Also 0 when the job around it has too
+        little time left for another calculation; what is ready is for the next job.
     """
+    times = job_times()
     name = worker_name(worker_locks(settings))
     stopping = _stop_on_signals()
     fworker = FWorker(name=name, env=worker_environment(settings), query=dict(query))
     while not stopping:
+        if is_time_up(times):
+            _log.warning("no time is left in this job: it takes no other calculation")
+            return 0
         os.chdir(settings.folder)
         ran = launch_rocket(launchpad, fworker, strm_lvl="CRITICAL")
         if stopping:
@@ -68,6 +74,11 @@ def work(launchpad: LaunchPad, settings: Settings, query: Mapping[str, Any]) -> 
                 return 0
             time.sleep(_IDLE_S)
     return 128 + stopping[0]
+
+
+def is_time_up(times: JobTimes | None) -> bool:
+    """Tell whether the job around this process is too near its end to start anything."""
+    return times is not None and times.left() < margin(times.length())
 
 
 def _stop_on_signals() -> list[int]:

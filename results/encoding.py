@@ -22,6 +22,7 @@ from .records import (
     Dos,
     Floats,
     Image,
+    Part,
     Run,
     Settings,
     SiteCharges,
@@ -93,7 +94,7 @@ def decode(row: Mapping[str, Any], packed: list[Mapping[str, Any]]) -> Record:
 
 def _encode_run(run: Run) -> tuple[Row, dict[str, Floats]]:
     arrays = {"forces": run.forces}
-    details: dict[str, Any] = {"reasons": list(run.reasons)}
+    details: dict[str, Any] = {"reasons": list(run.reasons), **_parts(run)}
     if run.dos is not None:
         arrays |= {"dos.energies": run.dos.energies, "dos.total": run.dos.total}
         if run.dos.projected is not None:
@@ -143,6 +144,11 @@ def _steps(record: Run | Band) -> Row:
     }
 
 
+def _parts(record: Run | Band) -> dict[str, Any]:
+    """Return the earlier parts; nothing where there are none, as in databases of before."""
+    return {"parts": [asdict(part) for part in record.parts]} if record.parts else {}
+
+
 def _encode_band(band: Band) -> tuple[Row, dict[str, Floats]]:
     images = [
         {
@@ -155,6 +161,7 @@ def _encode_band(band: Band) -> tuple[Row, dict[str, Floats]]:
         for image in band.images
     ]
     details = {"reasons": list(band.reasons), "images": images, "is_climbing": band.is_climbing}
+    details |= _parts(band)
     first = band.images[0].structure
     row = dict.fromkeys(_OF_A_RUN) | {
         "kind": "band",
@@ -209,6 +216,7 @@ def _shared_steps(row: Mapping[str, Any], details: Mapping[str, Any]) -> dict[st
         "n_ionic_steps": row["n_ionic_steps"],
         "incar": json.loads(row["incar"]),
         "corrections": tuple(json.loads(row["corrections"])),
+        "parts": tuple(Part(**part) for part in details.get("parts", ())),
     }
 
 

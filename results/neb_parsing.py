@@ -16,6 +16,7 @@ from .neb_ends import ReadImage, end_image
 from .neb_settings import band_settings, check_settings
 from .outcar import Outcar, parse_outcar
 from .parsing import image_folders, read_poscar
+from .parts import read_parts, with_parts
 from .records import Band, Image, Run, Settings
 from .run_files import find_file, read_bytes
 from .run_reports import engine_notes, read_corrections, read_engine_report, screen_notes
@@ -69,7 +70,8 @@ def parse_band(folder: str | Path, *, initial: Run | None, final: Run | None) ->
     middle = [_image(*of) for of in zip(folders[1:-1], starts[1:-1], outcars, strict=True)]
     read = [first, *middle, last]
     _check_order(folders, [image.structure for image, _ in read])
-    return _assemble(folder, settings, read, outcars, incar, report)
+    band = _assemble(folder, settings, read, outcars, incar, report)
+    return with_parts(band, read_parts(folder, folders[1:-1]))
 
 
 def _assemble(

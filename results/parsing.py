@@ -10,6 +10,7 @@ from pymatgen.io.vasp.inputs import Poscar
 from ..structures.errors import RunError
 from .atom_order import displacements, order_problem
 from .outcar import Outcar, parse_outcar
+from .parts import part_folders, read_parts, with_parts
 from .records import Run
 from .run_assembly import assemble_run
 from .run_files import find_file, has_end_marker, read_bytes
@@ -40,7 +41,8 @@ def parse_run(folder: str | Path, *, expected: Structure | None = None, suffix: 
     Returns
     -------
     Run
-        With ``status="unconverged"`` and the reasons when the run ended before it converged.
+        With ``status="unconverged"`` and the reasons when the run ended before it converged. Of a
+        run in parts (``part-01`` ... beside the outputs) all parts together.
 
     Raises
     ------
@@ -72,7 +74,8 @@ def parse_run(folder: str | Path, *, expected: Structure | None = None, suffix: 
     for name, structure in (("the expected structure", expected), (str(poscar_path), poscar)):
         if structure is not None:
             notes += _check_atoms(vasprun, structure, name)
-    return assemble_run(folder, vasprun, outcar, notes)
+    run = assemble_run(folder, vasprun, outcar, notes)
+    return run if suffix else with_parts(run, read_parts(folder), _first_start(folder))
 
 
 def is_complete(folder: str | Path) -> bool:
@@ -150,6 +153,15 @@ def read_poscar(path: Path) -> Structure:
     if not poscar.true_names:
         raise RunError(f"{path}: names no elements. Add their symbols above the counts.")
     return poscar.structure
+
+
+def _first_start(folder: Path) -> Structure | None:
+    """Return where the first part of a run in parts started."""
+    for part in part_folders(folder):
+        path = find_file(part, "POSCAR")
+        if path is not None:
+            return read_poscar(path)
+    return None
 
 
 def _check_pair(vasprun: Vasprun, outcar: Outcar) -> None:

@@ -109,6 +109,16 @@ class Vibrations:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Part:
+    """What an earlier part of a calculation did before it was stopped or died."""
+
+    name: str  # "part-01", the folder with its files
+    n_ionic_steps: int
+    elapsed_s: float  # of the ionic steps that ended
+    ended: Literal["walltime", "interrupted"]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """One finished calculation as read from its folder.
 
@@ -144,6 +154,7 @@ class Run:
     vibrations: Vibrations | None = None  # of runs of the vibrations task
     corrections: tuple[str, ...] = ()  # what custodian changed, in order
     notes: tuple[str, ...] = ()  # e.g. tags the engine did not honour
+    parts: tuple[Part, ...] = ()  # before the last one; their steps and times are counted above
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +186,7 @@ class Band:
     elapsed_s: float
     corrections: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

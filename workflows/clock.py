@@ -14,6 +14,7 @@ from typing import Any, Literal
 from custodian.custodian import ErrorHandler
 
 from ..results.parsing import image_folders
+from ..results.parts import MARK
 from ..structures.files import write_atomic
 from .walltime import margin
 
@@ -21,7 +22,6 @@ _log = logging.getLogger(__name__)
 
 Asked = Literal["LSTOP", "LABORT"]
 
-MARK = "walltime.json"  # beside the outputs of a run that was asked to stop for lack of time
 _STEP = re.compile(rb"LOOP\+:.*real time\s+([\d.]+)")
 _OVERLAP = 200  # bytes; longer than a line of OUTCAR
 _ABORT_SHARE = 1 / 3  # of the margin: then the step itself is given up
@@ -93,8 +93,11 @@ class Clock(ErrorHandler):  # type: ignore[misc]
         """Write STOPCAR when it is time; never an error."""
         folder = Path(directory)
         asked = self.due(time.time())
-        if asked and not (folder / "STOPCAR").exists() or asked == "LABORT" != _asked(folder):
-            self._stop(folder, asked)
+        if asked is not None:
+            is_there = (folder / "STOPCAR").exists()
+            is_sharper = asked == "LABORT" and (read_mark(folder) or {}).get("asked") == "LSTOP"
+            if not is_there or is_sharper:
+                self._stop(folder, asked)
         return False
 
     def correct(self, directory: str = "./") -> dict[str, Any]:
@@ -113,7 +116,7 @@ class Clock(ErrorHandler):  # type: ignore[misc]
         """Return what custodian's log says of it."""
         return {"@module": type(self).__module__, "@class": type(self).__name__}
 
-    def _stop(self, folder: Path, asked: Asked | None) -> None:
+    def _stop(self, folder: Path, asked: Asked) -> None:
         """Write the mark first: a STOPCAR without it would be the user's own."""
         mark = {
             "asked": asked,
@@ -140,13 +143,14 @@ def remove_stopcars(folder: Path) -> None:
         (place / "STOPCAR").unlink(missing_ok=True)
 
 
+def remove_mark(folder: Path) -> None:
+    """Remove the mark of an earlier run, which says nothing about the one that starts."""
+    (folder / MARK).unlink(missing_ok=True)
+
+
 def read_mark(folder: Path) -> Mapping[str, Any] | None:
     """Return what the clock wrote when it asked a run to stop; None where it did not."""
     with contextlib.suppress(OSError, ValueError):
         mark = json.loads((folder / MARK).read_text(encoding="utf-8"))
         return mark if isinstance(mark, dict) else None
     return None
-
-
-def _asked(folder: Path) -> str | None:
-    return (read_mark(folder) or {}).get("asked")

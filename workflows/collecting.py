@@ -5,6 +5,7 @@ from typing import Any
 
 from ..results.neb_parsing import parse_band
 from ..results.parsing import parse_run
+from ..results.records import Band, Run
 from ..results.store import ResultStore
 from .calculations import Calculation
 from .densities import compress_densities, with_densities
@@ -29,6 +30,7 @@ def store_folder(calculation: Calculation, store: ResultStore, folder: Path) -> 
             "highest_image_ev": max(energies) - energies[0],
             "n_steps": band.n_ionic_steps,
             "elapsed_s": band.elapsed_s,
+            **_how(band),
         }
     run = with_densities(parse_run(folder), folder, calculation.label.task)
     store.add_run(calculation.key, calculation.label, run)
@@ -40,4 +42,11 @@ def store_folder(calculation: Calculation, store: ResultStore, folder: Path) -> 
         "max_force_ev_per_ang": run.max_force,
         "n_steps": run.n_ionic_steps,
         "elapsed_s": run.elapsed_s,
+        **_how(run),
     }
+
+
+def _how(record: Run | Band) -> dict[str, Any]:
+    """Return what was corrected, and in how many parts it ran where there are several."""
+    parts = {"n_parts": len(record.parts) + 1} if record.parts else {}
+    return {"corrections": list(record.corrections), **parts}

@@ -55,7 +55,7 @@ def run_vasp(
     from custodian.custodian import CustodianError
     from custodian.vasp.jobs import VaspJob
 
-    from .clock import Clock, Deadline, StepTimes, remove_stopcars
+    from .clock import Clock, Deadline, StepTimes, remove_mark, remove_stopcars
     from .handlers import forget_corrections, handlers_for
 
     if shutil.which(command[0]) is None:
@@ -63,6 +63,7 @@ def run_vasp(
             f"cannot start {command[0]!r}: there is no such program on this machine. Set vasp_cmd "
             "in the env of my_fworker.yaml, and load the modules it needs."
         )
+    remove_mark(folder)
     steps = StepTimes(folder)
     handlers, every = handlers_for(folder, steps), _MONITOR_EVERY_S
     if deadline is not None:

@@ -1,31 +1,23 @@
 """Run folders: prepared once, continued after an interruption, never computed twice."""
 
-import logging
-import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from pymatgen.core import Structure
-from pymatgen.io.vasp import Poscar
 
 from ..results.parsing import is_complete
 from ..results.store import ResultStore
 from ..structures.errors import RunError
 from ..structures.paths import interpolate
 from .calculations import Calculation
+from .clock import remove_stopcars
+from .continuing import DISPLACEMENTS, last_positions, set_aside, steps_left, was_halted
+from .handlers import correct_again
 from .inputs import Inputs, write_inputs, write_neb_inputs
 
-_log = logging.getLogger(__name__)
-
 State = Literal["stored", "complete", "resumed", "written"]
-_DISPLACEMENTS = (5, 6)  # IBRION
-_DENSITIES = ("CHGCAR", "AECCAR0", "AECCAR1", "AECCAR2", "ELFCAR")
-_OUTPUTS = (
-    *("OSZICAR", "OUTCAR", "vasprun.xml", "CONTCAR", "vasp.out", "engine.json"),
-    *_DENSITIES,
-    *(f"{name}.gz" for name in _DENSITIES),
-)
 
 
 def prepare_folder(
@@ -48,8 +40,8 @@ def prepare_folder(
     -------
     str
         ``stored``: the store has it, nothing is left to do. ``complete``: the folder holds
-        finished outputs, parse them. ``resumed``: an interrupted run goes on from its last
-        positions. ``written``: fresh inputs.
+        finished outputs, parse them. ``resumed``: a run that was interrupted, or stopped for
+        lack of time, goes on from its last positions. ``written``: fresh inputs.
 
     Raises
     ------
@@ -60,14 +52,27 @@ def prepare_folder(
         return "stored"
     if is_finished(calculation, folder):
         return "complete"
+    remove_stopcars(folder)
     if calculation.n_images:
-        return _prepare_band(calculation, store, folder, potcar_dir)
+        state = _prepare_band(calculation, store, folder, potcar_dir)
+    else:
+        state = _prepare_run(calculation, store, folder, potcar_dir)
+    correct_again(folder)
+    return state
+
+
+def _prepare_run(
+    calculation: Calculation, store: ResultStore, folder: Path, potcar_dir: Path | None
+) -> State:
+    """Write the inputs of a run, or go on from where an interrupted one was."""
     inputs = inputs_of(calculation)
     # Between displacements VASP's CONTCAR is no geometry to go on from: they start again.
-    displaces = calculation.incar.get("IBRION") in _DISPLACEMENTS
-    last = None if displaces else _last_positions(folder, calculation.structure)
+    displaces = calculation.incar.get("IBRION") in DISPLACEMENTS
+    last = None if displaces else last_positions(folder, calculation.structure)
     if last is not None:
-        _set_aside(folder)
+        last = _with_dynamics_of(last, calculation.structure)
+        set_aside(folder)
+        inputs = _with_steps(inputs, steps_left(folder, inputs.incar))
         write_inputs(inputs, last, folder, potcar_dir=potcar_dir)
         return "resumed"
     start = _start(calculation, store, "structure" if calculation.image is None else "band")
@@ -76,10 +81,16 @@ def prepare_folder(
 
 
 def is_finished(calculation: Calculation, folder: Path) -> bool:
-    """Tell whether the folder holds the outputs of a run that came to its end."""
+    """Tell whether the folder holds the outputs of a run that came to its end.
+
+    One that was stopped for lack of time did not.
+    """
     if not calculation.n_images:
-        return (folder / "INCAR").exists() and is_complete(folder)
-    return all(is_complete(folder / f"{i:02d}") for i in range(1, calculation.n_images + 1))
+        is_whole = (folder / "INCAR").exists() and is_complete(folder)
+    else:
+        images = (folder / f"{i:02d}" for i in range(1, calculation.n_images + 1))
+        is_whole = all(is_complete(image) for image in images)
+    return is_whole and not was_halted(folder)
 
 
 def inputs_of(calculation: Calculation) -> Inputs:
@@ -91,6 +102,13 @@ def inputs_of(calculation: Calculation) -> Inputs:
         changes=calculation.changes,
         warnings=calculation.warnings,
     )
+
+
+def _with_steps(inputs: Inputs, n_steps: int | None) -> Inputs:
+    """Return the inputs with another NSW."""
+    if n_steps is None:
+        return inputs
+    return replace(inputs, incar={**inputs.incar, "NSW": n_steps})
 
 
 def _start(calculation: Calculation, store: ResultStore, role: str) -> Structure:
@@ -130,44 +148,17 @@ def _prepare_band(
     inputs = inputs_of(calculation)
     images = [folder / f"{i:02d}" for i in range(calculation.n_images + 2)]
     moving = images[1:-1]
-    last = [_last_positions(image, calculation.structure) for image in moving]
+    last = [last_positions(image, calculation.structure) for image in moving]
     ends = [_start(calculation, store, role) for role in ("initial", "final")]
     if all(positions is not None for positions in last):
-        for image in moving:
-            _set_aside(image)
+        set_aside(folder, moving)
+        inputs = _with_steps(inputs, steps_left(folder, inputs.incar, moving))
         middle = [_with_dynamics_of(s, calculation.structure) for s in last if s is not None]
         write_neb_inputs(inputs, [ends[0], *middle, ends[1]], folder, potcar_dir=potcar_dir)
         return "resumed"
     path = interpolate(ends[0], ends[1], calculation.n_images)
     write_neb_inputs(inputs, path, folder, potcar_dir=potcar_dir)
     return "written"
-
-
-def _last_positions(folder: Path, planned: Structure) -> Structure | None:
-    """Return the positions an interrupted run left, or None if it left none that fit."""
-    contcar = folder / "CONTCAR"
-    if not contcar.is_file() or contcar.stat().st_size == 0:
-        return None
-    try:
-        last = Poscar.from_file(contcar, check_for_potcar=False).structure
-    except (ValueError, IndexError) as error:
-        _log.warning("%s cannot be read (%s): starting afresh", contcar, error)
-        return None
-    if [str(s.specie) for s in last] != [str(s.specie) for s in planned]:
-        _log.warning("%s holds other atoms than planned: starting afresh", contcar)
-        return None
-    return _with_dynamics_of(last, planned)
-
-
-def _set_aside(folder: Path) -> None:
-    """Keep what an interrupted run wrote, in ``part-01``, ``part-02`` ... of its folder."""
-    number = 1 + sum(1 for _ in folder.glob("part-*"))
-    part = folder / f"part-{number:02d}"
-    part.mkdir()
-    for name in (*_OUTPUTS, "POSCAR"):
-        if (folder / name).exists():
-            shutil.move(folder / name, part / name)
-    _log.info("%s goes on; its first part is kept in %s", folder, part)
 
 
 def check_engine(calculation: Calculation, environment: Mapping[str, object]) -> None:

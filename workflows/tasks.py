@@ -5,17 +5,22 @@ Their names are stored in LaunchPads for good: a test pins them.
 
 import logging
 import shlex
+import time
 from pathlib import Path
 from typing import Any
 
-from fireworks import FiretaskBase, FWAction, explicit_serialize
+from fireworks import FiretaskBase, Firework, FWAction, explicit_serialize
 from pydantic import TypeAdapter
 
 from ..results.store import ResultStore
-from ..structures.errors import RunError
+from ..structures.errors import EngineError, RunError
 from .calculations import Calculation
+from .walltime import JobTimes, job_times, margin
 
 _log = logging.getLogger(__name__)
+
+_OF_THE_LAUNCH = ("_fw_env", "_job_info")  # FireWorks puts them into the spec of a running one
+_LEAST_WAIT_S = 10.0  # past the end of a job, so that a rapidfire does not spin
 
 
 def open_store(fw_spec: dict[str, Any]) -> ResultStore:
@@ -51,12 +56,16 @@ class WriteInputs(FiretaskBase):  # type: ignore[misc]
 
 @explicit_serialize
 class RunVasp(FiretaskBase):  # type: ignore[misc]
-    """Run what stands behind ``vasp_cmd`` on this worker, unless its outputs are complete."""
+    """Run what stands behind ``vasp_cmd`` on this worker, unless its outputs are complete.
+
+    Where the job ends first, the rest is queued as a detour: the same firework in the same folder.
+    """
 
     required_params = ("calculation",)
 
     def run_task(self, fw_spec: dict[str, Any]) -> FWAction:
-        from .custody import run_vasp  # pulls in custodian
+        from .continuing import MAX_PARTS, halt_of, was_halted  # pulls in custodian
+        from .custody import run_vasp
         from .folders import is_finished
 
         calculation = Calculation.from_dict(self["calculation"])
@@ -66,8 +75,48 @@ class RunVasp(FiretaskBase):  # type: ignore[misc]
         if not command:
             raise RunError("no vasp_cmd: set it in the env of my_fworker.yaml")
         words = shlex.split(command) if isinstance(command, str) else list(command)
-        corrections = run_vasp(Path.cwd(), words)
-        return FWAction(stored_data={"engine_started": True, "corrections": list(corrections)})
+        times = job_times()
+        if times is not None and times.left() < margin(times.length()):
+            _wait_for_the_end(times)
+            return _continuation(calculation, fw_spec, {"continued": 0, "engine_started": False})
+        about = {} if times is None else {"deadline": times.end, "length_s": times.length()}
+        try:
+            told = {"corrections": list(run_vasp(Path.cwd(), words, **about))}
+        except EngineError:
+            if not was_halted(Path.cwd()):  # srun may call a run that STOPCAR ended a failure
+                raise
+            told = {}
+        max_parts = (fw_spec["_fw_env"].get("heterofire") or {}).get("max_parts", MAX_PARTS)
+        halt = halt_of(Path.cwd(), calculation.incar, max_parts)
+        told |= {"engine_started": True}
+        if halt is None:
+            return FWAction(stored_data=told)
+        told |= {"continued": halt.n_parts, "n_steps": halt.n_steps}
+        part = {"part": halt.n_parts, "n_steps": halt.n_steps, "had_s": halt.mark.get("had_s")}
+        return _continuation(calculation, fw_spec, told, part)
+
+
+def _continuation(
+    calculation: Calculation,
+    fw_spec: dict[str, Any],
+    told: dict[str, Any],
+    part: dict[str, Any] | None = None,
+) -> FWAction:
+    """Return the action that queues the rest of a calculation before all that waits for it."""
+    spec = {name: value for name, value in fw_spec.items() if name not in _OF_THE_LAUNCH}
+    about = dict(spec.get("heterofire", {}))
+    if part is not None:
+        about["parts"] = [*about.get("parts", []), part]
+    document = {"name": calculation.label.name, "spec": {**spec, "heterofire": about}, "fw_id": -1}
+    detour = Firework.from_dict(document)
+    return FWAction(stored_data=told, detours=[detour], exit=True)
+
+
+def _wait_for_the_end(times: JobTimes) -> None:
+    """Wait until a job that has no time left ends: it would take up the same work again."""
+    wait_s = max(times.left(), _LEAST_WAIT_S)
+    _log.warning("%.0f s are left of this job, too few to start anything", times.left())
+    time.sleep(wait_s)
 
 
 @explicit_serialize
