@@ -12,10 +12,10 @@ from typing import Any
 from fireworks import LaunchPad
 
 from ..structures.errors import HeteroError
-from ..workflows.walltime import job_times
+from ..workflows.walltime import job_times, note_start
 from .recovery import recover
 from .settings import Settings
-from .worker import is_time_up, worker_locks, workers_folder
+from .worker import is_time_up, not_halted_here, worker_locks, workers_folder
 
 _log = logging.getLogger(__name__)
 
@@ -46,8 +46,9 @@ class Pool:
         self._launchpad = launchpad
         self._settings = settings
         self._n_workers = n_workers
-        self._query = dict(query or {})
+        self._query = {**(query or {}), **not_halted_here()}
         self._processes: list[subprocess.Popen[bytes]] = []
+        note_start()
         self._times = job_times()
         self._n_deaths = 0
 

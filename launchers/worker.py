@@ -16,7 +16,7 @@ from fireworks import FWorker, LaunchPad
 from fireworks.core.rocket_launcher import launch_rocket
 
 from ..workflows.custody import stop_running
-from ..workflows.walltime import JobTimes, job_times, margin
+from ..workflows.walltime import JobTimes, job_name, job_times, margin, note_start
 from .launchpads import open_launchpad
 from .liveness import die_with_parent, worker_name
 from .settings import Settings, load_settings
@@ -57,7 +57,8 @@ def work(launchpad: LaunchPad, settings: Settings, query: Mapping[str, Any]) -> 
         0, or 128 + signal number when it was told to stop. Also 0 when the job around it has too
         little time left for another calculation; what is ready is for the next job.
     """
-    times = job_times()
+    note_start()
+    times, query = job_times(), {**query, **not_halted_here()}
     name = worker_name(worker_locks(settings))
     stopping = _stop_on_signals()
     fworker = FWorker(name=name, env=worker_environment(settings), query=dict(query))
@@ -74,6 +75,12 @@ def work(launchpad: LaunchPad, settings: Settings, query: Mapping[str, Any]) -> 
                 return 0
             time.sleep(_IDLE_S)
     return 128 + stopping[0]
+
+
+def not_halted_here() -> Mapping[str, Any]:
+    """Return the query that leaves out what this very job had to stop: it is for a later one."""
+    job = job_name()
+    return {} if job is None else {"spec.heterofire.halted_in": {"$ne": job}}
 
 
 def is_time_up(times: JobTimes | None) -> bool:

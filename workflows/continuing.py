@@ -79,8 +79,8 @@ def halt_of(folder: Path, incar: Mapping[str, Any], max_parts: int = MAX_PARTS) 
     Raises
     ------
     RunError
-        It would never come to an end: the part made no step, the calculation cannot go on from
-        where it was stopped, or it has had all its parts.
+        It would never come to an end: the part had most of a job and made no step, the
+        calculation cannot go on from where it was stopped, or it has had all its parts.
     """
     mark = read_mark(folder)
     if mark is None or not was_halted(folder):
@@ -94,7 +94,9 @@ def halt_of(folder: Path, incar: Mapping[str, Any], max_parts: int = MAX_PARTS) 
             f"{folder}: {_of_walltime(halt)}. With IBRION = {incar['IBRION']} it cannot go on from "
             "there: give its job more walltime or more cores."
         )
-    if not _has_moved_on(folder, images, incar):
+    # One that started late in its job, among others, gets the whole of another one first.
+    is_late = float(mark.get("had_s", 0)) < 0.5 * float(mark.get("length_s", 0))
+    if not is_late and not _has_moved_on(folder, images, incar):
         raise RunError(
             f"{folder}: {_of_walltime(halt)}, and that was not enough for a single step forward. "
             "Give its job more walltime or more cores."
@@ -227,5 +229,9 @@ def steps_left(folder: Path, incar: Mapping[str, Any], images: Sequence[Path] = 
         reads it take the run for one that was never to move.
     """
     planned = int(incar.get("NSW", 0))
-    done = sum(part.n_ionic_steps for part in read_parts(folder, images))
+    # CONTCAR of an engine is its last step, which the next part makes again; VASP's is the next.
+    done = sum(
+        part.n_ionic_steps - (folder / part.name / "engine.json").is_file()
+        for part in read_parts(folder, images)
+    )
     return max(2, planned - done) if planned > 2 and done else None

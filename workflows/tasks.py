@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from ..results.store import ResultStore
 from ..structures.errors import EngineError, RunError
 from .calculations import Calculation
-from .walltime import JobTimes, job_times, margin
+from .walltime import JobTimes, job_name, job_times, margin
 
 _log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class RunVasp(FiretaskBase):  # type: ignore[misc]
             return _continuation(calculation, fw_spec, {"continued": 0, "engine_started": False})
         about = {} if times is None else {"deadline": times.end, "length_s": times.length()}
         try:
-            told = {"corrections": list(run_vasp(Path.cwd(), words, **about))}
+            told: dict[str, Any] = {"corrections": list(run_vasp(Path.cwd(), words, **about))}
         except EngineError:
             if not was_halted(Path.cwd()):  # srun may call a run that STOPCAR ended a failure
                 raise
@@ -104,7 +104,7 @@ def _continuation(
 ) -> FWAction:
     """Return the action that queues the rest of a calculation before all that waits for it."""
     spec = {name: value for name, value in fw_spec.items() if name not in _OF_THE_LAUNCH}
-    about = dict(spec.get("heterofire", {}))
+    about = {**spec.get("heterofire", {}), "halted_in": job_name()}
     if part is not None:
         about["parts"] = [*about.get("parts", []), part]
     document = {"name": calculation.label.name, "spec": {**spec, "heterofire": about}, "fw_id": -1}

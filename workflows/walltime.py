@@ -4,13 +4,18 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 Ask = Callable[[Sequence[str]], str | None]  # a command, to what it printed
 
+_STARTED = "HETEROFIRE_WALLTIME_START"
+_IDENTITIES = (
+    *("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID"),
+    "HETEROFIRE_WALLTIME_END",
+)
 _PATIENCE_S = 10
 _MARGIN_S = 120.0  # a step that ends, WAVECAR and CHGCAR that are written, a queue that is told
 _SHARE = 0.1  # of a job so short that the margin would be most of it
@@ -96,12 +101,42 @@ def job_times(environ: Mapping[str, str] = os.environ, run: Ask = ask_command) -
 
     SBATCH_TIMELIMIT is not looked at: it is an option of sbatch in minutes, not a fact of a job.
     """
-    for find in (_of_slurm, _of_pbs, _of_lsf, _of_grid_engine):
+    for find in (_of_slurm, _of_pbs, _of_lsf, _of_grid_engine, _of_our_own):
         times = find(environ, run)
+        if times is not None and times.start is None:
+            return replace(times, start=_number(environ.get(_STARTED)))
         if times is not None:
             return times
-    named = _number(environ.get("HETEROFIRE_WALLTIME_END"))
-    return None if named is None else JobTimes(end=named)
+    return None
+
+
+def note_start(environ: MutableMapping[str, str] = os.environ) -> None:
+    """Let this process and those it starts know since when there was work in the job.
+
+    Some schedulers tell the end of a job only. A worker that looks at its clock for the first
+    time minutes before that end has to know that the job was longer.
+    """
+    environ.setdefault(_STARTED, f"{time.time():.0f}")
+
+
+def job_name(environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return a name for the job around this process; None where there is none.
+
+    Examples
+    --------
+    >>> job_name({"SLURM_JOB_ID": "7"}), job_name({})
+    ('SLURM_JOB_ID 7', None)
+    """
+    for variable in _IDENTITIES:
+        if environ.get(variable):
+            return f"{variable} {environ[variable]}"
+    return None
+
+
+def _of_our_own(environ: Mapping[str, str], _run: Ask) -> JobTimes | None:
+    """Return the end that somebody who knows it gave in a variable."""
+    end = _number(environ.get("HETEROFIRE_WALLTIME_END"))
+    return None if end is None else JobTimes(end=end)
 
 
 def _of_slurm(environ: Mapping[str, str], run: Ask) -> JobTimes | None:
