@@ -99,12 +99,23 @@ class Correcting(ErrorHandler):  # type: ignore[misc]
         self._inner = inner
         self._images = list(images)
         self._found: Path | None = None
+        self._errors: list[str] = []
+
+    def __repr__(self) -> str:
+        return f"{self.name} ({', '.join(self._errors) or 'nothing found'})"
 
     def check(self, directory: str = "./") -> bool:
         """Tell whether the handler finds its error, in a band in any image."""
-        folder, self._found = Path(directory), None
+        try:
+            return self._check(Path(directory))
+        except Exception:  # cut files and binary output: what is wrong with them, parsing says
+            _log.warning("%s cannot look at %s", self.name, directory, exc_info=True)
+            return False
+
+    def _check(self, folder: Path) -> bool:
+        self._found = None
         if not self._images or isinstance(self._inner, Frozen):
-            return bool(self._inner.check(directory))
+            return bool(self._inner.check(str(folder)))
         for image in self._images:
             with image_view(folder, image) as view:
                 if self._inner.check(str(view)):
@@ -121,6 +132,7 @@ class Correcting(ErrorHandler):  # type: ignore[misc]
             _log.warning("%s failed in %s", self.name, folder, exc_info=True)
             words = f"could not be corrected: {type(error).__name__}: {error}"
             result = {"errors": [words], "actions": None}
+        self._errors = [str(error) for error in result.get("errors") or []]
         if result.get("actions"):
             record_correction(folder, self.name, result)
         return result
@@ -237,7 +249,11 @@ def _apply_to_files(images: Sequence[Path], actions: Sequence[Mapping[str, Any]]
 
 
 def _back_up(folder: Path, images: Sequence[Path]) -> None:
-    """Keep the files of a run that failed, as custodian does."""
+    """Keep the files of a run that failed, as custodian does.
+
+    What an image printed is moved: until the next run prints, the old error would count again.
+    """
     backup({"INCAR", "KPOINTS", "vasp.out"}, directory=str(folder))
     for image in images:
         backup({"OSZICAR", "OUTCAR", "CONTCAR", "POSCAR", "stdout"}, directory=str(image))
+        (image / "stdout").unlink(missing_ok=True)
