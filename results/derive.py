@@ -9,6 +9,7 @@ import numpy as np
 from ..structures.errors import HeteroError, RunError
 from .barriers import band_barrier
 from .charges import charge_values, elf_value, transfer_values
+from .corrections import correction_notes
 from .electronic import band_gap, d_band_centre, dos_at_fermi, run_symbols
 from .energies import energy_property
 from .interlayers import interlayer_distance
@@ -196,6 +197,7 @@ class _Derivation:
             if record.status == "unconverged"
         )
         status: Literal["ok", "unconverged"] = "unconverged" if unconverged else "ok"
+        corrected = correction_notes([(record.folder, record) for record in records])
         return [
             Property(
                 **self._about,
@@ -210,7 +212,7 @@ class _Derivation:
                 unit=item.unit,
                 energy_kind=item.energy_kind,
                 detail=item.detail,
-                notes=(*unconverged, *item.notes),
+                notes=(*unconverged, *corrected, *item.notes),
             )
             for item in values
         ]

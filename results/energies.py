@@ -11,9 +11,10 @@ from typing import Any
 
 from pymatgen.core import Composition
 
-from ..structures.errors import InputError
+from ..structures.errors import InputError, RunError
 from .balancing import balance
 from .compatibility import check_meshes, check_settings
+from .corrections import correction_notes
 from .records import Leg, Property, Run, Settings
 from .requests import EnergyRequest, LegRequest
 
@@ -60,8 +61,12 @@ def energy_property(
     if not used:
         raise InputError(f"{_name(request)} has no calculation among its legs: add one.")
     _check_balance(request, legs)
-    check_settings(_name(request), used)
-    notes = [*check_meshes(_name(request), used), *_unconverged_notes(used)]
+    _check_settings(_name(request), used)
+    notes = [
+        *check_meshes(_name(request), used),
+        *_unconverged_notes(used),
+        *correction_notes(used),
+    ]
     if any(leg.key is None for leg in legs):
         notes.append("an electron is counted at the vacuum level, with energy 0")
     value = math.fsum(leg.factor * leg.energy for leg in legs) / request.per
@@ -91,6 +96,16 @@ def _area_notes(request: EnergyRequest, value: float) -> list[str]:
             "in the measured one it was taken from"
         )
     return notes
+
+
+def _check_settings(name: str, used: Sequence[tuple[str, Run]]) -> None:
+    """Refuse legs that do not go together, and say where a correction made them differ."""
+    try:
+        check_settings(name, used)
+    except RunError as error:
+        if corrected := correction_notes(used):
+            raise RunError(f"{error} {'; '.join(corrected)}.") from error
+        raise
 
 
 def _identity(request: EnergyRequest, settings: Settings) -> dict[str, Any]:

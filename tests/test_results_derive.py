@@ -137,7 +137,7 @@ def test_a_dos_on_a_coarse_grid_says_so(filled, make_run):
     run = filled.get_run("host")
     _add(filled, sharp=replace(run, settings=replace(run.settings, sigma=0.001)))
     dos = derive(filled, [DOS, DOS.model_copy(update={"key": "sharp"})], **ABOUT)
-    assert dos[0].notes == ()
+    assert dos[0].notes == ("runs/MoS2 was corrected: ZBRENT: POTIM 0.5 -> 0.1",)
     assert "raise NEDOS" in dos[3].notes[0]
 
 

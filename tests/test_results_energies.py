@@ -1,5 +1,6 @@
 """Energies are summed only where they cancel, and reactions conserve every atom."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from pymatgen.core import Composition, Lattice, Structure
 
 from heterofire.results.compatibility import is_isolated
+from heterofire.results.corrections import changed_physics
 from heterofire.results.energies import balance, energy_property
 from heterofire.results.requests import EnergyRequest, LegRequest
 from heterofire.structures.errors import InputError, RunError
@@ -244,3 +246,52 @@ def test_a_solvable_reaction_is_always_solved(n):
     product = f"K{n[0]}Mo{n[1]}S{n[2]}Se{n[3]}"
     amounts = balance(["K", "Mo", "S", "Se"], [product])
     assert [amount / amounts[-1] for amount in amounts] == [*n, 1]
+
+
+ISYM = "VaspErrorHandler: point_group -> INCAR ISYM=0"
+ALGO = "VaspErrorHandler: edddav -> CHGCAR file_delete mode actual; INCAR ALGO=All, ISEARCH=1"
+
+
+def test_a_correction_of_the_way_there_is_told_and_no_more(runs):
+    runs["host"] = replace(runs["host"], corrections=(ALGO,))
+    notes = _energy(_binding(), runs).notes
+    assert f"host was corrected: {ALGO}" in notes
+    assert not any("differ in corrections" in note for note in notes)
+
+
+def test_legs_that_were_corrected_to_differ_are_flagged(runs):
+    runs["host"] = replace(runs["host"], corrections=(ALGO, ISYM))
+    item = _energy(_binding(), runs)
+    assert "legs differ in corrections: ISYM 0 in host" in item.notes
+    assert item.value == pytest.approx(-1.5)
+
+
+def test_legs_that_were_corrected_alike_are_not_flagged(runs):
+    runs = {name: replace(run, corrections=(ISYM,)) for name, run in runs.items()}
+    assert not any("differ in corrections" in note for note in _energy(_binding(), runs).notes)
+
+
+def test_a_refusal_says_that_a_correction_is_behind_it(runs):
+    smeared = "VaspErrorHandler: tet -> INCAR ISMEAR=0, SIGMA=0.05"
+    settings = replace(runs["host"].settings, smearing="Gaussian")
+    runs["host"] = replace(runs["host"], corrections=(smeared,), settings=settings)
+    with pytest.raises(RunError, match=r"differ in smearing.*host was corrected: .*ISMEAR=0"):
+        _energy(_binding(), runs)
+
+
+@pytest.mark.parametrize(
+    ("correction", "changes"),
+    [
+        (
+            "H: e -> INCAR MAGMOM=[1, 2, 3], PREC=Accurate",
+            {"MAGMOM": "[1, 2, 3]", "PREC": "Accurate"},
+        ),
+        ("H: e -> INCAR unset LREAL 0", {"LREAL": ""}),
+        ("H: e -> POSCAR changed; INCAR POTIM=0.2", {"POSCAR": "changed"}),
+        ("H: e -> KPOINTS kpoints=[[3, 3, 1]]", {"KPOINTS": "kpoints=[[3, 3, 1]]"}),
+        ("H: e -> INCAR Algo=Normal, AMIN=0.01", {}),
+        ("H: e -> nothing", {}),
+    ],
+)
+def test_what_changes_physics_is_told_from_what_does_not(correction, changes):
+    assert dict(changed_physics([correction])) == changes

@@ -523,6 +523,16 @@ def test_what_custodian_changed_is_listed_in_order(tmp_path):
     )
 
 
+def test_the_record_of_all_parts_counts_more_than_custodians_log_of_the_last_start(tmp_path):
+    (write_run(tmp_path) / "custodian.json").write_text('[{"corrections": []}]')
+    change = {"dict": "POSCAR", "action": {"_set": {"structure": {"sites": [1, 2]}}}}
+    entry = {"handler": "VaspErrorHandler", "errors": ["image 02: zpotrf"], "actions": [change]}
+    (tmp_path / "corrections.json").write_text(json.dumps([entry]))
+    assert parse_run(tmp_path).corrections == (
+        "VaspErrorHandler: image 02: zpotrf -> POSCAR changed",
+    )
+
+
 def test_unreadable_custodian_log_is_noted(tmp_path):
     (write_run(tmp_path) / "custodian.json").write_text("[{")
     assert "custodian.json cannot be read" in parse_run(tmp_path).notes[0]
