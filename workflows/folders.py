@@ -15,6 +15,7 @@ from ..structures.errors import RunError
 from ..structures.paths import interpolate
 from .calculations import Calculation
 from .inputs import Inputs, write_inputs, write_neb_inputs
+from .starts import start_structure, with_dynamics_of
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +71,8 @@ def prepare_folder(
         _set_aside(folder)
         write_inputs(inputs, last, folder, potcar_dir=potcar_dir)
         return "resumed"
-    start = _start(calculation, store, "structure" if calculation.image is None else "band")
+    role = next((r for r in ("host", "band") if r in calculation.parents), "structure")
+    start = start_structure(calculation, store, role)
     write_inputs(inputs, start, folder, potcar_dir=potcar_dir)
     return "written"
 
@@ -93,36 +95,6 @@ def inputs_of(calculation: Calculation) -> Inputs:
     )
 
 
-def _start(calculation: Calculation, store: ResultStore, role: str) -> Structure:
-    """Return the start: a parent's relaxed structure where one is named, else as planned."""
-    key = calculation.parents.get(role)
-    if key is None:
-        return calculation.structure
-    if not store.has(key):
-        raise RunError(
-            f"{calculation.label.name} starts from calculation {key}, which is not in the result "
-            "store. Run its parent first (heterofire status shows what failed)."
-        )
-    if calculation.image is not None:
-        structure = store.get_band(key).images[calculation.image].structure
-    else:
-        structure = store.get_run(key).structure
-    if calculation.atoms is not None:
-        structure = Structure.from_sites([structure[i] for i in calculation.atoms])
-    return _with_dynamics_of(structure, calculation.structure)
-
-
-def _with_dynamics_of(structure: Structure, planned: Structure) -> Structure:
-    """Return the structure with the frozen directions of the planned one."""
-    result = structure.copy()
-    for name in list(result.site_properties):
-        result.remove_site_property(name)
-    dynamics = planned.site_properties.get("selective_dynamics")
-    if dynamics is not None:
-        result.add_site_property("selective_dynamics", list(dynamics))
-    return result
-
-
 def _prepare_band(
     calculation: Calculation, store: ResultStore, folder: Path, potcar_dir: Path | None
 ) -> State:
@@ -131,11 +103,11 @@ def _prepare_band(
     images = [folder / f"{i:02d}" for i in range(calculation.n_images + 2)]
     moving = images[1:-1]
     last = [_last_positions(image, calculation.structure) for image in moving]
-    ends = [_start(calculation, store, role) for role in ("initial", "final")]
+    ends = [start_structure(calculation, store, role) for role in ("initial", "final")]
     if all(positions is not None for positions in last):
         for image in moving:
             _set_aside(image)
-        middle = [_with_dynamics_of(s, calculation.structure) for s in last if s is not None]
+        middle = [with_dynamics_of(s, calculation.structure) for s in last if s is not None]
         write_neb_inputs(inputs, [ends[0], *middle, ends[1]], folder, potcar_dir=potcar_dir)
         return "resumed"
     path = interpolate(ends[0], ends[1], calculation.n_images)
@@ -156,7 +128,7 @@ def _last_positions(folder: Path, planned: Structure) -> Structure | None:
     if [str(s.specie) for s in last] != [str(s.specie) for s in planned]:
         _log.warning("%s holds other atoms than planned: starting afresh", contcar)
         return None
-    return _with_dynamics_of(last, planned)
+    return with_dynamics_of(last, planned)
 
 
 def _set_aside(folder: Path) -> None:
