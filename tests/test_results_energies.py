@@ -295,3 +295,23 @@ def test_a_refusal_says_that_a_correction_is_behind_it(runs):
 )
 def test_what_changes_physics_is_told_from_what_does_not(correction, changes):
     assert dict(changed_physics([correction])) == changes
+
+
+def test_an_energy_per_area_is_given_in_both_units(runs):
+    """1 eV/nm^2 is 0.160 J/m^2 (CODATA 2018)."""
+    legs = (("host with K", 1, "with"), ("host", -1, "host"), ("K atom", -1, "K atom"))
+    item = _energy(_request(*legs, per=0.5, per_what="nm^2", quantity="work of adhesion"), runs)
+    assert (item.value, item.unit) == (pytest.approx(-3.0), "eV/nm^2")
+    assert item.notes[-1] == "-0.481 J/m^2"
+
+
+def test_strain_that_pays_is_explained(runs, make_run):
+    own = runs["host"]
+    strained = make_run(own.structure, own.e0 - 0.2)
+    request = _request(
+        ("strained", 1, "strained"), ("own", -1, "own"),
+        quantity="strain energy", per=1.0, per_what="nm^2",
+    )  # fmt: skip
+    item = _energy(request, {"strained": strained, "own": own})
+    assert item.value == pytest.approx(-0.2)
+    assert "negative: strained, the layer is nearer to the lattice" in item.notes[-1]

@@ -26,7 +26,8 @@ class Calculation:
     ``structure`` is the start as planned. Where ``parents`` names calculations, their relaxed
     structures take its place when the folder is written: ``{"structure": key}`` for one start,
     ``{"initial": key, "final": key}`` for the end points of a band, ``{"band": key}`` for one
-    image of a finished band.
+    image of a finished band, ``{"host": key}`` for a host to which the planned structure adds
+    atoms at its end.
     """
 
     label: Label
@@ -50,6 +51,8 @@ class Calculation:
     def key(self) -> str:
         """Return the identity: a hash of structure, inputs, engine and method."""
         start = dict(self.parents) or _canonical_structure(self.structure)
+        if "host" in self.parents:  # it says where the host's atoms are, but not what is added
+            start = {**start, "planned": _canonical_structure(self.structure)}
         identity = {
             "start": start,
             "species": [str(site.specie) for site in self.structure],

@@ -5,8 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from pymatgen.core import Structure
-
 from ..results.parsing import is_complete
 from ..results.store import ResultStore
 from ..structures.errors import RunError
@@ -16,6 +14,7 @@ from .clock import remove_stopcars
 from .continuing import DISPLACEMENTS, last_positions, set_aside, steps_left, was_halted
 from .handlers import correct_again
 from .inputs import Inputs, write_inputs, write_neb_inputs
+from .starts import start_structure, with_dynamics_of
 
 State = Literal["stored", "complete", "resumed", "written"]
 
@@ -70,12 +69,13 @@ def _prepare_run(
     displaces = calculation.incar.get("IBRION") in DISPLACEMENTS
     last = None if displaces else last_positions(folder, calculation.structure)
     if last is not None:
-        last = _with_dynamics_of(last, calculation.structure)
+        last = with_dynamics_of(last, calculation.structure)
         set_aside(folder)
         inputs = _with_steps(inputs, steps_left(folder, inputs.incar))
         write_inputs(inputs, last, folder, potcar_dir=potcar_dir)
         return "resumed"
-    start = _start(calculation, store, "structure" if calculation.image is None else "band")
+    role = next((r for r in ("host", "band") if r in calculation.parents), "structure")
+    start = start_structure(calculation, store, role)
     write_inputs(inputs, start, folder, potcar_dir=potcar_dir)
     return "written"
 
@@ -111,36 +111,6 @@ def _with_steps(inputs: Inputs, n_steps: int | None) -> Inputs:
     return replace(inputs, incar={**inputs.incar, "NSW": n_steps})
 
 
-def _start(calculation: Calculation, store: ResultStore, role: str) -> Structure:
-    """Return the start: a parent's relaxed structure where one is named, else as planned."""
-    key = calculation.parents.get(role)
-    if key is None:
-        return calculation.structure
-    if not store.has(key):
-        raise RunError(
-            f"{calculation.label.name} starts from calculation {key}, which is not in the result "
-            "store. Run its parent first (heterofire status shows what failed)."
-        )
-    if calculation.image is not None:
-        structure = store.get_band(key).images[calculation.image].structure
-    else:
-        structure = store.get_run(key).structure
-    if calculation.atoms is not None:
-        structure = Structure.from_sites([structure[i] for i in calculation.atoms])
-    return _with_dynamics_of(structure, calculation.structure)
-
-
-def _with_dynamics_of(structure: Structure, planned: Structure) -> Structure:
-    """Return the structure with the frozen directions of the planned one."""
-    result = structure.copy()
-    for name in list(result.site_properties):
-        result.remove_site_property(name)
-    dynamics = planned.site_properties.get("selective_dynamics")
-    if dynamics is not None:
-        result.add_site_property("selective_dynamics", list(dynamics))
-    return result
-
-
 def _prepare_band(
     calculation: Calculation, store: ResultStore, folder: Path, potcar_dir: Path | None
 ) -> State:
@@ -149,11 +119,11 @@ def _prepare_band(
     images = [folder / f"{i:02d}" for i in range(calculation.n_images + 2)]
     moving = images[1:-1]
     last = [last_positions(image, calculation.structure) for image in moving]
-    ends = [_start(calculation, store, role) for role in ("initial", "final")]
+    ends = [start_structure(calculation, store, role) for role in ("initial", "final")]
     if all(positions is not None for positions in last):
         set_aside(folder, moving)
         inputs = _with_steps(inputs, steps_left(folder, inputs.incar, moving))
-        middle = [_with_dynamics_of(s, calculation.structure) for s in last if s is not None]
+        middle = [with_dynamics_of(s, calculation.structure) for s in last if s is not None]
         write_neb_inputs(inputs, [ends[0], *middle, ends[1]], folder, potcar_dir=potcar_dir)
         return "resumed"
     path = interpolate(ends[0], ends[1], calculation.n_images)

@@ -19,10 +19,10 @@ from .study import HopPath, Profile, pick
 _WHERE = {1: "along a line", 2: "in the plane"}
 
 
-def add_hops(planner: Planner, model: Model, path: HopPath) -> None:
-    """Add one hop, or the symmetry-distinct ones that a path asks for."""
+def add_hops(planner: Planner, model: Model, path: HopPath, host: Calculation) -> None:
+    """Add one hop, or the symmetry-distinct ones that a path asks for, on the relaxed host."""
     if path.network is not None:
-        _add_network(planner, model, path)
+        _add_network(planner, model, path, host)
         return
     ion = planner.study.ion
     # Hosts that share a cell share the start, so that their barriers belong to one path.
@@ -33,14 +33,14 @@ def add_hops(planner: Planner, model: Model, path: HopPath) -> None:
     _add_hop(planner, model, path, hop, path.kind)
 
 
-def _add_network(planner: Planner, model: Model, path: HopPath) -> None:
+def _add_network(planner: Planner, model: Model, path: HopPath, host: Calculation) -> None:
     """Add the distinct hops, and the barriers of the lowest paths that they make."""
     ion, region = planner.study.ion, region_of(path.kind)
     gap = path.gallery_gap if region == "gallery" else None
     network = find_hop_network(model, region, ion=ion, gallery_gap=gap)
     chosen = _chosen(network, pick(path.network, planner.profile))
     requests = [
-        _hop_request(planner, model, path, network, hop, number)
+        _hop_request(planner, model, path, network, hop, number, host)
         for number, hop in enumerate(chosen, start=1)
     ]
     reach = percolate(len(network.sites), links(chosen, range(len(chosen))))
@@ -70,25 +70,30 @@ def _hop_request(
     network: HopNetwork,
     hop: DistinctHop,
     number: int,
+    host: Calculation,
 ) -> HopRequest:
     """Add one hop of a network and return where it occurs."""
     first, second = (network.sites[i] for i in hop.edges[0][:2])
     built = hop_between(model, first, second, kind=path.kind, ion=planner.study.ion)
-    band, ends = _add_hop(planner, model, path, built, f"{path.kind} {number}: {hop.name}")
-    return HopRequest(
-        label=f"{path.kind} {number}: {hop.name}", band=band.key, edges=hop.edges, **ends
-    )
+    label = f"{path.kind} {number}: {hop.name}"
+    band, ends = _add_hop(planner, model, path, built, label, Start(parents={"host": host.key}))
+    return HopRequest(label=label, band=band.key, edges=hop.edges, **ends)
 
 
 def _add_hop(
-    planner: Planner, model: Model, path: HopPath, hop: Hop, label: str
+    planner: Planner,
+    model: Model,
+    path: HopPath,
+    hop: Hop,
+    label: str,
+    start: Start | None = None,
 ) -> tuple[Calculation, dict[str, str]]:
     """Add a hop: both end points relaxed, then the band between them."""
     ion = planner.study.ion
     folder, ends = f"{model.name}/{ion}-hop-{label.partition(':')[0].replace(' ', '-')}", {}
     for role, structure in (("initial", hop.initial), ("final", hop.final)):
         held = _freeze(structure, path, hop, planner.profile)
-        ends[role] = planner.add(model.name, f"{folder}/{role}", "relax", held)
+        ends[role] = planner.add(model.name, f"{folder}/{role}", "relax", held, start=start)
     keys = {role: calculation.key for role, calculation in ends.items()}
     band = planner.add(
         model.name,

@@ -114,7 +114,7 @@ def add_host(planner: Planner, model: Model) -> None:
     for sites in planner.study.sites:
         _add_sites(planner, model, host, sites)
     for path in planner.study.hops:
-        add_hops(planner, model, path)
+        add_hops(planner, model, path, host)
 
 
 def _held(model: Model, layers: Sequence[Literal["bottom", "top"]]) -> Model:
