@@ -212,7 +212,7 @@ class _Derivation:
                 unit=item.unit,
                 energy_kind=item.energy_kind,
                 detail=item.detail,
-                notes=(*unconverged, *corrected, *item.notes),
+                notes=(*unconverged, *item.notes, *corrected),
             )
             for item in values
         ]

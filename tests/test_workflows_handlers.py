@@ -14,9 +14,10 @@ from heterofire.results.records import Label
 from heterofire.structures.errors import EngineError
 from heterofire.workflows.calculations import Calculation
 from heterofire.workflows.clock import StepTimes
+from heterofire.workflows.corrections import apply_to_inputs
 from heterofire.workflows.custody import run_vasp
 from heterofire.workflows.folders import prepare_folder
-from heterofire.workflows.handlers import Frozen, apply_to_inputs, handlers_for
+from heterofire.workflows.handlers import Frozen, handlers_for
 
 # As VASP prints them.
 ZBRENT = "ZBRENT: fatal error in bracketing\n     please rerun with smaller EDIFF, or copy CONTCAR"

@@ -1,11 +1,9 @@
 """Stops an engine in time: STOPCAR, written when what is left of the job is needed for the rest."""
 
-import contextlib
 import json
 import logging
 import re
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +14,7 @@ from custodian.custodian import ErrorHandler
 from ..results.parsing import image_folders
 from ..results.parts import MARK
 from ..structures.files import write_atomic
+from .stopcars import read_mark, stopcar_places
 from .walltime import margin
 
 _log = logging.getLogger(__name__)
@@ -130,27 +129,3 @@ class Clock(ErrorHandler):  # type: ignore[misc]
         write_atomic(folder / MARK, json.dumps(mark, indent=1) + "\n")
         for place in stopcar_places(folder):
             write_atomic(place / "STOPCAR", f"{asked} = .TRUE.\n")
-
-
-def stopcar_places(folder: Path) -> Sequence[Path]:
-    """Return where a STOPCAR may be looked for: the folder, and the images of a band."""
-    return [folder, *image_folders(folder)[1:-1]]
-
-
-def remove_stopcars(folder: Path) -> None:
-    """Remove what no engine took: the next run would stop at its first step."""
-    for place in stopcar_places(folder):
-        (place / "STOPCAR").unlink(missing_ok=True)
-
-
-def remove_mark(folder: Path) -> None:
-    """Remove the mark of an earlier run, which says nothing about the one that starts."""
-    (folder / MARK).unlink(missing_ok=True)
-
-
-def read_mark(folder: Path) -> Mapping[str, Any] | None:
-    """Return what the clock wrote when it asked a run to stop; None where it did not."""
-    with contextlib.suppress(OSError, ValueError):
-        mark = json.loads((folder / MARK).read_text(encoding="utf-8"))
-        return mark if isinstance(mark, dict) else None
-    return None

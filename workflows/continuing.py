@@ -21,7 +21,7 @@ from ..results.parsing import image_folders, is_complete, parse_outcar
 from ..results.parts import MARK, n_steps, part_folders, read_parts
 from ..results.run_files import find_file
 from ..structures.errors import RunError
-from .clock import read_mark
+from .stopcars import read_mark
 
 _log = logging.getLogger(__name__)
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from ..results.run_reports import read_corrections
 from ..structures.errors import EngineError
+from .corrections import forget_corrections
+from .stopcars import remove_mark, remove_stopcars
 
 _log = logging.getLogger(__name__)
 
@@ -55,8 +57,8 @@ def run_vasp(
     from custodian.custodian import CustodianError
     from custodian.vasp.jobs import VaspJob
 
-    from .clock import Clock, Deadline, StepTimes, remove_mark, remove_stopcars
-    from .handlers import forget_corrections, handlers_for
+    from .clock import Clock, Deadline, StepTimes
+    from .handlers import handlers_for
 
     if shutil.which(command[0]) is None:
         raise EngineError(

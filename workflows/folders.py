@@ -10,11 +10,11 @@ from ..results.store import ResultStore
 from ..structures.errors import RunError
 from ..structures.paths import interpolate
 from .calculations import Calculation
-from .clock import remove_stopcars
 from .continuing import DISPLACEMENTS, last_positions, set_aside, steps_left, was_halted
-from .handlers import correct_again
+from .corrections import correct_again
 from .inputs import Inputs, write_inputs, write_neb_inputs
 from .starts import start_structure, with_dynamics_of
+from .stopcars import remove_stopcars
 
 State = Literal["stored", "complete", "resumed", "written"]
 

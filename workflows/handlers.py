@@ -4,7 +4,6 @@ custodian's handlers look at one folder. In a band INCAR is in the folder on top
 are in 01, 02 ..., of which only the first prints on the screen; no handler looks there.
 """
 
-import json
 import logging
 import shutil
 import tempfile
@@ -14,8 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from custodian.ansible.actions import DictActions
-from custodian.ansible.interpreter import Modder
 from custodian.custodian import ErrorHandler
 from custodian.utils import backup
 from custodian.vasp.handlers import (
@@ -23,12 +20,11 @@ from custodian.vasp.handlers import (
     NonConvergingErrorHandler,
     VaspErrorHandler,
 )
-from pymatgen.io.vasp import Incar, Kpoints
 
 from ..results.parsing import image_folders
-from ..results.run_reports import CORRECTIONS
 from ..structures.files import write_atomic
 from .clock import StepTimes
+from .corrections import apply_to_inputs, record_correction
 
 _log = logging.getLogger(__name__)
 
@@ -186,53 +182,6 @@ def image_view(folder: Path, image: Path) -> Iterator[Path]:
         if not (view / "vasp.out").exists():
             (view / "vasp.out").touch()
         yield view
-
-
-def apply_to_inputs(folder: Path, actions: Sequence[Mapping[str, Any]]) -> None:
-    """Change INCAR and KPOINTS as a correction says; other actions are left alone."""
-    modder = Modder(actions=[DictActions])
-    for name, read in (("INCAR", Incar.from_file), ("KPOINTS", Kpoints.from_file)):
-        wanted = [action["action"] for action in actions if action.get("dict") == name]
-        if not wanted:
-            continue
-        content = read(str(folder / name))
-        for action in wanted:
-            content = modder.modify_object(dict(action), content)
-        write_atomic(folder / name, str(content).rstrip("\n") + "\n")
-
-
-def record_correction(folder: Path, handler: str, result: Mapping[str, Any]) -> None:
-    """Add a correction to the record beside the run.
-
-    custodian writes its own log when it ends, and overwrites that of the run before: after a
-    kill, or over several parts of a run, nobody would know what was changed.
-    """
-    entry = {
-        "handler": handler,
-        "errors": [str(error) for error in result.get("errors") or []],
-        "actions": result["actions"],
-    }
-    text = json.dumps([*recorded(folder), entry], indent=1, default=str)
-    write_atomic(folder / CORRECTIONS, text + "\n")
-
-
-def recorded(folder: Path) -> list[dict[str, Any]]:
-    """Return the corrections that were made in a folder so far."""
-    path = folder / CORRECTIONS
-    return list(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else []
-
-
-def correct_again(folder: Path) -> None:
-    """Make recorded corrections of INCAR and KPOINTS again in inputs that were written anew."""
-    for entry in recorded(folder):
-        apply_to_inputs(folder, entry["actions"])
-
-
-def forget_corrections(folder: Path) -> None:
-    """Put the record of corrections that did not help aside: the next run starts as planned."""
-    path = folder / CORRECTIONS
-    if path.is_file():
-        path.replace(path.with_name(f"failed-{CORRECTIONS}"))
 
 
 def _apply_to_files(images: Sequence[Path], actions: Sequence[Mapping[str, Any]]) -> None:
