@@ -12,7 +12,7 @@ from typing import Any
 from fireworks import LaunchPad
 
 from ..structures.errors import HeteroError
-from ..workflows.walltime import job_times, note_start
+from ..workflows.walltime import job_times, note_start, worker_options
 from .recovery import recover
 from .settings import Settings
 from .worker import is_time_up, not_halted_here, worker_locks, workers_folder
@@ -46,10 +46,12 @@ class Pool:
         self._launchpad = launchpad
         self._settings = settings
         self._n_workers = n_workers
-        self._query = {**(query or {}), **not_halted_here()}
+        self._asked = dict(query or {})
+        self._query = self._asked | not_halted_here()
         self._processes: list[subprocess.Popen[bytes]] = []
         note_start()
         self._times = job_times()
+        self._margin_s = worker_options(settings.worker_env).get("walltime_margin_s")
         self._n_deaths = 0
 
     def run(self, on_tick: Callable[[], None]) -> None:
@@ -69,10 +71,12 @@ class Pool:
         finally:
             self._end_all()
         on_tick()
+        if self._launchpad.get_fw_ids(self._asked | {"state": "READY"}, limit=1):
+            _log.warning("this job is at its end; what is left goes on with the next launch")
 
     def _can_go_on(self) -> bool:
         """Tell whether there is work, and time for it in the job around this process."""
-        return self._is_work_left() and not is_time_up(self._times)
+        return self._is_work_left() and not is_time_up(self._times, self._margin_s)
 
     def _is_work_left(self) -> bool:
         """Tell whether a firework is ready or being run."""

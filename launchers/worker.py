@@ -16,7 +16,7 @@ from fireworks import FWorker, LaunchPad
 from fireworks.core.rocket_launcher import launch_rocket
 
 from ..workflows.custody import stop_running
-from ..workflows.walltime import JobTimes, job_name, job_times, margin, note_start
+from ..workflows.walltime import JobTimes, job_name, job_times, margin, note_start, worker_options
 from .launchpads import open_launchpad
 from .liveness import die_with_parent, worker_name
 from .settings import Settings, load_settings
@@ -59,11 +59,12 @@ def work(launchpad: LaunchPad, settings: Settings, query: Mapping[str, Any]) -> 
     """
     note_start()
     times, query = job_times(), {**query, **not_halted_here()}
+    margin_s = worker_options(settings.worker_env).get("walltime_margin_s")
     name = worker_name(worker_locks(settings))
     stopping = _stop_on_signals()
     fworker = FWorker(name=name, env=worker_environment(settings), query=dict(query))
     while not stopping:
-        if is_time_up(times):
+        if is_time_up(times, margin_s):
             _log.warning("no time is left in this job: it takes no other calculation")
             return 0
         os.chdir(settings.folder)
@@ -77,15 +78,15 @@ def work(launchpad: LaunchPad, settings: Settings, query: Mapping[str, Any]) -> 
     return 128 + stopping[0]
 
 
-def not_halted_here() -> Mapping[str, Any]:
+def not_halted_here() -> dict[str, Any]:
     """Return the query that leaves out what this very job had to stop: it is for a later one."""
     job = job_name()
     return {} if job is None else {"spec.heterofire.halted_in": {"$ne": job}}
 
 
-def is_time_up(times: JobTimes | None) -> bool:
+def is_time_up(times: JobTimes | None, margin_s: float | None = None) -> bool:
     """Tell whether the job around this process is too near its end to start anything."""
-    return times is not None and times.left() < margin(times.length())
+    return times is not None and times.left() < margin(times.length(), least_s=margin_s)
 
 
 def _stop_on_signals() -> list[int]:

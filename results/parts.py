@@ -10,7 +10,7 @@ from pymatgen.core import Structure
 
 from ..structures.errors import RunError
 from .records import Band, Part, Run
-from .run_files import find_file, read_bytes
+from .run_files import find_file, read_bytes, read_chunks
 
 MARK = "walltime.json"  # beside the outputs of a run that was asked to stop for lack of time
 
@@ -53,6 +53,24 @@ def read_parts(folder: Path, images: Sequence[Path] = ()) -> tuple[Part, ...]:
 def n_steps(folder: Path) -> int:
     """Return how many ionic steps OSZICAR tells of; 0 without one."""
     return len(_IONIC_STEP.findall(_content(folder, "OSZICAR")))
+
+
+def was_stopped(outcar: Path) -> bool:
+    """Return whether OUTCAR says that STOPCAR ended the run, and not that it was at its end.
+
+    A light look: what a step that was given up has written need not stand strict parsing.
+    """
+    signs = {b"stop encountered!": False, b"reached required accuracy": False}
+    tail = b""
+    try:
+        for chunk in read_chunks(outcar):
+            window = tail + chunk
+            signs = {sign: found or sign in window for sign, found in signs.items()}
+            tail = window[-40:]
+    except RunError:
+        return False
+    stopped, relaxed = signs.values()
+    return stopped and not relaxed
 
 
 def with_parts(record: _Record, parts: Sequence[Part], initial: Structure | None = None) -> _Record:

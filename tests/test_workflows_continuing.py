@@ -1,5 +1,6 @@
 """Calculations whose job ends before they do: stopped in time, gone on with, one record."""
 
+import contextlib
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ from heterofire.launchers.settings import engine_command, load_settings
 from heterofire.launchers.status import job_statuses
 from heterofire.results.neb_parsing import parse_band
 from heterofire.results.parsing import is_complete, parse_run
+from heterofire.results.parts import read_parts, was_stopped
 from heterofire.results.records import Label, Part
 from heterofire.structures.errors import RunError
 from heterofire.workflows.calculations import Calculation
@@ -155,6 +157,21 @@ def test_the_users_own_stopcar_is_the_end_of_a_run(make_calculation, store, tmp_
     assert halt_of(tmp_path, calculation.incar) is None
     assert is_finished(calculation, tmp_path)
     assert "stopped: STOPCAR ended the run" in parse_run(tmp_path).reasons
+
+
+@pytest.mark.parametrize(
+    ("words", "is_stopped"),
+    [
+        ("soft stop encountered!  aborting job ...", True),
+        ("hard stop encountered!  aborting job ...", True),
+        ("soft stop encountered!\n reached required accuracy - stopping", False),
+        ("General timing", False),
+    ],
+)
+def test_how_a_run_ended_is_read_wherever_it_stands(tmp_path, words, is_stopped):
+    for n_before in ((1 << 20) - 9, 0):  # across the border of two chunks
+        (tmp_path / "OUTCAR").write_text("." * n_before + words + "." * 3_000_000)
+        assert was_stopped(tmp_path / "OUTCAR") is is_stopped
 
 
 @pytest.fixture
@@ -316,6 +333,42 @@ def test_a_kill_while_a_part_is_set_aside_loses_nothing(
     kept = {path.name for path in (folder / "part-01").iterdir()}
     assert {"OSZICAR", "OUTCAR", "CONTCAR", "POSCAR", "vasp.out"} <= kept
     assert not (folder / "part-02").exists()
+
+
+@pytest.mark.parametrize("n_renames", range(11))
+def test_a_kill_while_a_band_is_set_aside_loses_no_image(layer, tmp_path, monkeypatch, n_renames):
+    images = [tmp_path / f"{i:02d}" for i in range(4)]
+    moved = layer.copy()
+    moved.translate_sites([0], [0.01, 0.0, 0.0])
+    for image in images:
+        image.mkdir()
+        layer.to(str(image / "POSCAR"), fmt="poscar")
+    for image in images[1:-1]:
+        moved.to(str(image / "CONTCAR"), fmt="poscar")
+        (image / "OSZICAR").write_text("   1 F= -1.0\n   2 F= -1.0\n")
+        (image / "OUTCAR").write_text("cut")
+    (tmp_path / "vasp.out").write_text("cut")
+    (tmp_path / "walltime.json").write_text("{}")
+    done = []
+    true_replace = type(tmp_path).replace
+
+    def dying(self, target):
+        if len(done) == n_renames:
+            raise Killed
+        done.append(self.name)
+        return true_replace(self, target)
+
+    with monkeypatch.context() as patched, contextlib.suppress(Killed):
+        patched.setattr(type(tmp_path), "replace", dying)
+        set_aside(tmp_path, images[1:-1])
+    for image in images[1:-1]:
+        assert last_positions(image, layer)[0].distance(moved[0]) < 1e-6
+    set_aside(tmp_path, images[1:-1])
+    for image in images[1:-1]:
+        kept = {path.name for path in (image / "part-01").iterdir()}
+        assert kept == {"OSZICAR", "OUTCAR", "CONTCAR", "POSCAR"}
+        assert not (image / "part-02").exists()
+    assert [part.n_ionic_steps for part in read_parts(tmp_path, images[1:-1])] == [2]
 
 
 @pytest.fixture

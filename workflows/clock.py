@@ -65,6 +65,7 @@ class Deadline:
 
     end: float  # seconds since the epoch
     length_s: float
+    margin_s: float | None = None  # at least this early; see `walltime.margin`
 
 
 class Clock(ErrorHandler):  # type: ignore[misc]
@@ -105,8 +106,9 @@ class Clock(ErrorHandler):  # type: ignore[misc]
 
     def due(self, now: float) -> Asked | None:
         """Return what STOPCAR has to ask for at this time."""
-        needed = margin(self._deadline.length_s, self._steps.look())
-        left = self._deadline.end - now
+        deadline = self._deadline
+        needed = margin(deadline.length_s, self._steps.look(), deadline.margin_s)
+        left = deadline.end - now
         if left > needed:
             return None
         return "LSTOP" if left > _ABORT_SHARE * needed else "LABORT"

@@ -17,8 +17,8 @@ import numpy as np
 from pymatgen.core import Structure
 from pymatgen.io.vasp import Poscar
 
-from ..results.parsing import image_folders, is_complete, parse_outcar
-from ..results.parts import MARK, n_steps, part_folders, read_parts
+from ..results.parsing import image_folders, is_complete
+from ..results.parts import MARK, n_steps, part_folders, read_parts, was_stopped
 from ..results.run_files import find_file
 from ..structures.errors import RunError
 from .stopcars import read_mark
@@ -58,10 +58,7 @@ def was_halted(folder: Path) -> bool:
         return False
     place = (image_folders(folder) or [folder, folder])[1]
     path = find_file(place, "OUTCAR")
-    if path is None:
-        return False
-    outcar = parse_outcar(path)
-    return outcar.is_stopped and not outcar.is_relaxed
+    return path is not None and was_stopped(path)
 
 
 def halt_of(folder: Path, incar: Mapping[str, Any], max_parts: int = MAX_PARTS) -> Halt | None:

@@ -27,6 +27,7 @@ def run_vasp(
     command: Sequence[str],
     deadline: float | None = None,
     length_s: float | None = None,
+    margin_s: float | None = None,
 ) -> tuple[str, ...]:
     """Run the command in the folder and let custodian correct known errors.
 
@@ -41,6 +42,8 @@ def run_vasp(
         is written (see `clock.Clock`). None: there is no limit.
     length_s
         Of that job; what is left of it by default.
+    margin_s
+        How early at least; see `walltime.margin`.
 
     Returns
     -------
@@ -70,7 +73,8 @@ def run_vasp(
     handlers, every = handlers_for(folder, steps), _MONITOR_EVERY_S
     if deadline is not None:
         left = deadline - time.time()
-        handlers.append(Clock(Deadline(end=deadline, length_s=length_s or left), steps))
+        until = Deadline(end=deadline, length_s=length_s or left, margin_s=margin_s)
+        handlers.append(Clock(until, steps))
         every = min(every, max(_POLL_S, _MONITOR_SHARE * left))
     job = VaspJob(list(command), backup=False, auto_gamma=False, auto_npar=False)
     custodian = Custodian(

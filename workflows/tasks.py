@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from ..results.store import ResultStore
 from ..structures.errors import EngineError, RunError
 from .calculations import Calculation
-from .walltime import JobTimes, job_name, job_times, margin
+from .walltime import JobTimes, job_name, job_times, margin, worker_options
 
 _log = logging.getLogger(__name__)
 
@@ -75,19 +75,21 @@ class RunVasp(FiretaskBase):  # type: ignore[misc]
         if not command:
             raise RunError("no vasp_cmd: set it in the env of my_fworker.yaml")
         words = shlex.split(command) if isinstance(command, str) else list(command)
-        times = job_times()
-        if times is not None and times.left() < margin(times.length()):
+        options, times = worker_options(fw_spec["_fw_env"]), job_times()
+        margin_s = options.get("walltime_margin_s")
+        if times is not None and times.left() < margin(times.length(), least_s=margin_s):
             _wait_for_the_end(times)
             return _continuation(calculation, fw_spec, {"continued": 0, "engine_started": False})
-        about = {} if times is None else {"deadline": times.end, "length_s": times.length()}
+        about: dict[str, float | None] = {"margin_s": margin_s}
+        if times is not None:
+            about |= {"deadline": times.end, "length_s": times.length()}
         try:
             told: dict[str, Any] = {"corrections": list(run_vasp(Path.cwd(), words, **about))}
         except EngineError:
             if not was_halted(Path.cwd()):  # srun may call a run that STOPCAR ended a failure
                 raise
             told = {}
-        max_parts = (fw_spec["_fw_env"].get("heterofire") or {}).get("max_parts", MAX_PARTS)
-        halt = halt_of(Path.cwd(), calculation.incar, max_parts)
+        halt = halt_of(Path.cwd(), calculation.incar, options.get("max_parts", MAX_PARTS))
         told |= {"engine_started": True}
         if halt is None:
             return FWAction(stored_data=told)

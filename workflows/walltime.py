@@ -8,6 +8,9 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
+
+from ..structures.errors import InputError
 
 Ask = Callable[[Sequence[str]], str | None]  # a command, to what it printed
 
@@ -37,7 +40,9 @@ class JobTimes:
         return self.left(now) if self.start is None else self.end - self.start
 
 
-def margin(length_s: float, longest_step_s: float | None = None) -> float:
+def margin(
+    length_s: float, longest_step_s: float | None = None, least_s: float | None = None
+) -> float:
     """Return how many seconds before its end a job has to be asked to stop.
 
     Parameters
@@ -46,13 +51,44 @@ def margin(length_s: float, longest_step_s: float | None = None) -> float:
         Of the whole job: one of minutes cannot give 120 s away.
     longest_step_s
         Of the ionic steps so far; None before the first has ended.
+    least_s
+        What the worker's file asks for (``walltime_margin_s``): 120 s, or a tenth of a short job,
+        where it says nothing.
 
     Examples
     --------
-    >>> margin(86400.0), margin(86400.0, 900.0), margin(60.0)
-    (120.0, 1800.0, 6.0)
+    >>> margin(86400.0), margin(86400.0, 900.0), margin(60.0), margin(86400.0, 9.0, 600.0)
+    (120.0, 1800.0, 6.0, 600.0)
     """
-    return max(min(_MARGIN_S, _SHARE * max(length_s, 0.0)), 2 * (longest_step_s or 0.0))
+    usual = min(_MARGIN_S, _SHARE * max(length_s, 0.0))
+    return max(usual if least_s is None else least_s, 2 * (longest_step_s or 0.0))
+
+
+def worker_options(env: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what the env of my_fworker.yaml says under ``heterofire``; empty without it.
+
+    Raises
+    ------
+    InputError
+        ``walltime_margin_s`` is no number of seconds, or ``max_parts`` no count.
+
+    Examples
+    --------
+    >>> worker_options({"heterofire": {"walltime_margin_s": 600}})
+    {'walltime_margin_s': 600}
+    """
+    options = env.get("heterofire") or {}
+    if not isinstance(options, Mapping):
+        raise InputError(f"my_fworker.yaml: env: heterofire must be a mapping, not {options!r}")
+    for name, kinds, least in (("walltime_margin_s", (int, float), 0), ("max_parts", (int,), 1)):
+        value = options.get(name, least)
+        if isinstance(value, bool) or not isinstance(value, kinds) or not value >= least:
+            wanted = "seconds" if name == "walltime_margin_s" else "a whole number"
+            raise InputError(
+                f"my_fworker.yaml: env: heterofire: {name} is {value!r}; wanted {wanted}, at least "
+                f"{least}."
+            )
+    return options
 
 
 def ask_command(words: Sequence[str]) -> str | None:
