@@ -14,6 +14,7 @@ from heterofire.results.records import Label
 from heterofire.structures.errors import EngineError
 from heterofire.workflows.calculations import Calculation
 from heterofire.workflows.clock import StepTimes
+from heterofire.workflows.continuing import was_halted
 from heterofire.workflows.corrections import apply_to_inputs
 from heterofire.workflows.custody import run_vasp
 from heterofire.workflows.folders import prepare_folder
@@ -120,6 +121,31 @@ def test_corrections_that_did_not_help_are_not_made_again(folder, relaxation, st
     prepare_folder(relaxation, store, folder)
     assert "ISYM" not in (folder / "INCAR").read_text()
     assert run_vasp(folder, engine_command("xtb")) == ()
+
+
+def test_a_program_that_is_killed_says_nothing_against_its_corrections(folder):
+    dies = [*complaining(GROUP)[:6], sys.executable, "-c", "import sys; sys.exit(137)"]
+    with pytest.raises(EngineError, match="return code is 137"):
+        run_vasp(folder, dies)
+    assert (folder / "corrections.json").exists()
+    assert not (folder / "failed-corrections.json").exists()
+
+
+def test_a_run_that_stopcar_ended_is_no_failure_whatever_srun_says(folder):
+    """Its outputs are whole and say so; only the exit code is that of a failure."""
+    stopped = "; ".join(
+        (
+            "import subprocess, sys, pathlib",
+            "pathlib.Path('STOPCAR').write_text('LSTOP = .TRUE.')",
+            "pathlib.Path('walltime.json').write_text('{}')",
+            "subprocess.run(sys.argv[1:], check=True)",
+            "sys.exit(1)",
+        )
+    )
+    incar = (folder / "INCAR").read_text().replace("EDIFFG = -0.02", "EDIFFG = -1e-06")
+    (folder / "INCAR").write_text(incar)
+    assert run_vasp(folder, [sys.executable, "-c", stopped, *engine_command("xtb")]) == ()
+    assert was_halted(folder)
 
 
 def test_a_handler_that_stumbles_is_an_error_with_words(folder):

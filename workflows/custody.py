@@ -57,10 +57,11 @@ def run_vasp(
         message ends with the last lines it printed.
     """
     from custodian import Custodian  # slow to import, wanted on workers only
-    from custodian.custodian import CustodianError
+    from custodian.custodian import CustodianError, ReturnCodeError
     from custodian.vasp.jobs import VaspJob
 
     from .clock import Clock, Deadline, StepTimes
+    from .continuing import was_halted
     from .handlers import handlers_for
 
     if shutil.which(command[0]) is None:
@@ -89,8 +90,10 @@ def run_vasp(
     try:
         custodian.run()
     except CustodianError as error:
-        forget_corrections(folder)
-        raise EngineError(_last_words(folder, command, str(error))) from error
+        if not was_halted(folder):  # srun may call a run that STOPCAR ended a failure
+            if not isinstance(error, ReturnCodeError):  # a kill says nothing against corrections
+                forget_corrections(folder)
+            raise EngineError(_last_words(folder, command, str(error))) from error
     finally:
         _running.remove(job)
         _stop(job)

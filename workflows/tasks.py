@@ -13,7 +13,7 @@ from fireworks import FiretaskBase, Firework, FWAction, explicit_serialize
 from pydantic import TypeAdapter
 
 from ..results.store import ResultStore
-from ..structures.errors import EngineError, RunError
+from ..structures.errors import RunError
 from .calculations import Calculation
 from .walltime import JobTimes, job_name, job_times, margin, worker_options
 
@@ -64,8 +64,8 @@ class RunVasp(FiretaskBase):  # type: ignore[misc]
     required_params = ("calculation",)
 
     def run_task(self, fw_spec: dict[str, Any]) -> FWAction:
-        from .continuing import MAX_PARTS, halt_of, was_halted  # pulls in custodian
-        from .custody import run_vasp
+        from .continuing import MAX_PARTS, halt_of  # pulls in pymatgen's VASP classes
+        from .custody import run_vasp  # pulls in custodian
         from .folders import is_finished
 
         calculation = Calculation.from_dict(self["calculation"])
@@ -83,14 +83,9 @@ class RunVasp(FiretaskBase):  # type: ignore[misc]
         about: dict[str, float | None] = {"margin_s": margin_s}
         if times is not None:
             about |= {"deadline": times.end, "length_s": times.length()}
-        try:
-            told: dict[str, Any] = {"corrections": list(run_vasp(Path.cwd(), words, **about))}
-        except EngineError:
-            if not was_halted(Path.cwd()):  # srun may call a run that STOPCAR ended a failure
-                raise
-            told = {}
+        corrections = run_vasp(Path.cwd(), words, **about)
+        told: dict[str, Any] = {"engine_started": True, "corrections": list(corrections)}
         halt = halt_of(Path.cwd(), calculation.incar, options.get("max_parts", MAX_PARTS))
-        told |= {"engine_started": True}
         if halt is None:
             return FWAction(stored_data=told)
         told |= {"continued": halt.n_parts, "n_steps": halt.n_steps}
