@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heterofire.structures.catalogue import build_named
@@ -106,6 +106,7 @@ def grid(size, heights):
     return found
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.floats(0, 5), min_size=18, max_size=18))
 def test_the_height_is_that_of_the_best_of_all_paths(heights):
     """Against a search in a patch of many cells: what is open below the height, and just at it."""
@@ -140,6 +141,7 @@ def test_the_height_is_that_of_the_best_of_all_paths(heights):
         assert reached(max(below, default=-1.0)) < percolation.directions
 
 
+@settings(deadline=None)
 @given(st.permutations(range(18)), st.lists(st.floats(0, 5), min_size=18, max_size=18))
 def test_the_order_of_the_links_does_not_matter(order, heights):
     found = grid(3, heights)

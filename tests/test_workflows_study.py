@@ -19,7 +19,7 @@ ion_references:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("count: 1", "count: 0", r"small.yaml:5: sites.0.count: .*greater than or equal to 1"),
+        ("count: 1", "count: -1", r"small.yaml:5: sites.0.count: .*greater than or equal to 0"),
         ("gallery", "galery", r"small.yaml:5: sites.0.region: .*'gallery' or 'outer'"),
         ("title:", "titel:", r"small.yaml:2: titel: Extra inputs"),
         ("{atom: K}", "{atom: K, crystal: K_bcc}", r"small.yaml:7: phases.K atom: give exactly"),
