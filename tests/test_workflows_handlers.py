@@ -1,15 +1,19 @@
 """Corrections of known VASP errors: by a real program that complains once and then computes."""
 
+import gzip
 import json
 import os
+import shutil
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from pymatgen.core import Lattice, Structure
 
 from heterofire.launchers.settings import engine_command
 from heterofire.results.parsing import parse_run
+from heterofire.results.parts import was_stopped
 from heterofire.results.records import Label
 from heterofire.structures.errors import EngineError
 from heterofire.workflows.calculations import Calculation
@@ -272,3 +276,38 @@ def test_mesh_corrections_are_made_again_too(folder):
     apply_to_inputs(folder, [action, {"dict": "INCAR", "action": {"_unset": {"ALGO": 0}}}])
     assert "3 3 1" in (folder / "KPOINTS").read_text()
     assert "ALGO" not in (folder / "INCAR").read_text()
+
+
+CORPUS = os.environ.get("HETEROFIRE_VASP_CORPUS", "")
+
+
+@pytest.mark.skipif(not CORPUS, reason="HETEROFIRE_VASP_CORPUS names no folder")
+@pytest.mark.parametrize(
+    ("log", "error"),
+    [
+        ("logs/vasp.brmix", "brmix"),
+        ("logs/vasp.edddav", "edddav"),
+        ("logs/vasp.subspace", "subspacematrix"),
+        ("logs/vasp.zbrent", "zbrent"),
+        ("zpotrf/vasp.out", "zpotrf"),
+    ],
+)
+def test_what_real_vasp_printed_is_found_in_the_image_that_printed_it(dimer, tmp_path, log, error):
+    incar = {"ALGO": "Fast", "NSW": 9, "IBRION": 2, "ISYM": 2, "LREAL": "Auto"}
+    band = band_of(dimer, tmp_path / "neb", incar)
+    (band / "vasp.out").write_text("fine so far\n")
+    shutil.copyfile(Path(CORPUS, "custodian_errors", log), band / "02" / "stdout")
+    handler = handlers_for(band, StepTimes(band))[0]
+    assert handler.check(str(band))
+    result = handler.correct(str(band))
+    assert f"image 02: {error}" in result["errors"]
+    assert not (band / "02" / "stdout").exists(), "it would be found again"
+    assert not handler.check(str(band))
+
+
+@pytest.mark.skipif(not CORPUS, reason="HETEROFIRE_VASP_CORPUS names no folder")
+def test_times_and_stops_of_real_vasp_are_read(tmp_path):
+    packed = Path(CORPUS, "bad", "pm_unconverged", "OUTCAR.stopped.gz")
+    assert was_stopped(packed)
+    (tmp_path / "OUTCAR").write_bytes(gzip.decompress(packed.read_bytes()))
+    assert StepTimes(tmp_path).look() == 3073.01
