@@ -163,7 +163,8 @@ def image_view(folder: Path, image: Path) -> Iterator[Path]:
     """Show an image of a band as the run folder that custodian's handlers expect.
 
     Inputs are copies, for handlers write to them; outputs are links. The first image prints on
-    the screen of the band, the others into ``stdout`` of their own folders.
+    the screen of the band, the others into ``stdout`` of their own folders. POTCAR is left out: no
+    handler corrects it, and to read it takes custodian a second for each look.
     """
     with tempfile.TemporaryDirectory(prefix="heterofire-image-") as made:
         view = Path(made)
@@ -174,7 +175,6 @@ def image_view(folder: Path, image: Path) -> Iterator[Path]:
                     break
         for name, source in [
             *((name, image / name) for name in _SEEN),
-            ("POTCAR", folder / "POTCAR"),
             ("vasp.out", folder / "vasp.out" if image.name == "01" else image / "stdout"),
         ]:
             if source.is_file():
