@@ -18,7 +18,7 @@ from heterofire.launchers.walltimes import format_walltime, parse_walltime
 from heterofire.structures.errors import InputError
 
 GOLDEN = Path(__file__).parent / "data" / "queue"
-QUIETLY = {"capture_output": True, "text": True, "check": False}
+QUIETLY = {"capture_output": True, "text": True}
 QUEUES = ("slurm", "pbs", "sge", "lsf")
 
 
@@ -57,7 +57,7 @@ def test_job_script_is_the_golden_one(tmp_path, kind):
 
 @pytest.mark.parametrize("kind", QUEUES)
 def test_job_script_is_bash(kind):
-    checked = subprocess.run(["bash", "-n", GOLDEN / f"{kind}.sh"], **QUIETLY)
+    checked = subprocess.run(["bash", "-n", GOLDEN / f"{kind}.sh"], check=False, **QUIETLY)
     assert (checked.returncode, checked.stderr) == (0, "")
 
 
@@ -65,7 +65,7 @@ def test_job_script_is_bash(kind):
 @pytest.mark.parametrize("kind", QUEUES)
 def test_job_script_has_no_warning_of_shellcheck(kind):
     command = ["shellcheck", "-S", "warning", "-e", "SC2164,SC1091", GOLDEN / f"{kind}.sh"]
-    checked = subprocess.run(command, **QUIETLY)
+    checked = subprocess.run(command, check=False, **QUIETLY)
     assert checked.returncode == 0, checked.stdout
 
 
@@ -73,7 +73,7 @@ def test_job_script_has_no_warning_of_shellcheck(kind):
 def test_a_module_that_is_not_there_ends_the_job_with_its_name(tmp_path, kind):
     script = script_of(tmp_path, choices(kind, modules=("no-such-module",)))
     (tmp_path / "job.sh").write_text("module() { return 1; }\n" + script)
-    done = subprocess.run(["bash", tmp_path / "job.sh"], **QUIETLY)
+    done = subprocess.run(["bash", tmp_path / "job.sh"], check=False, **QUIETLY)
     assert done.returncode == 78
     assert "cannot load module no-such-module" in done.stderr
     assert "rlaunch" not in done.stderr

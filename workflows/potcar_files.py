@@ -26,31 +26,33 @@ _FAMILIES = (
 _SETTINGS_FILES = (Path(".config/.pmgrc.yaml"), Path(".pmgrc.yaml"))
 
 
-def potcar_library() -> Path | None:
+def potcar_library(named: str | None = None) -> Path | None:
     """Return this machine's POTCAR library, or None.
 
-    It is what pymatgen uses: the variable PMG_VASP_PSP_DIR, else the same key in
-    ``~/.config/.pmgrc.yaml`` or ``~/.pmgrc.yaml``.
+    Parameters
+    ----------
+    named
+        What the worker's env has behind ``potcars``. By default what pymatgen uses: the variable
+        PMG_VASP_PSP_DIR, else the same key in ``~/.config/.pmgrc.yaml`` or ``~/.pmgrc.yaml``.
 
     Raises
     ------
     InputError
-        The key names a folder that does not exist.
+        It names a folder that does not exist.
     """
-    named = os.environ.get("PMG_VASP_PSP_DIR")
-    source = "the environment"
+    source = "potcars in the env of my_fworker.yaml"
+    if named is None:
+        named, source = os.environ.get("PMG_VASP_PSP_DIR"), "PMG_VASP_PSP_DIR in the environment"
     for path in (Path.home() / name for name in _SETTINGS_FILES):
         if named is None and path.is_file():
             settings = yaml.safe_load(path.read_text(encoding="utf-8"))
             named = settings.get("PMG_VASP_PSP_DIR") if isinstance(settings, dict) else None
-            source = str(path)
+            source = f"PMG_VASP_PSP_DIR in {path}"
     if named is None:
         return None
     library = Path(named).expanduser()
     if not library.is_dir():
-        raise InputError(
-            f"PMG_VASP_PSP_DIR in {source} names {library}, which is not a folder; correct it."
-        )
+        raise InputError(f"{source} names {library}, which is not a folder; correct it.")
     return library
 
 
