@@ -356,8 +356,9 @@ def doctor(
     from .listing import print_doctor
     from .settings import load_settings
 
-    asked = {"study": study, "profile": profile, "test_job": test_job}
-    raise typer.Exit(print_doctor(load_settings(engine=engine), **asked, as_json=as_json))
+    settings = load_settings(engine=engine)
+    asked: Any = {"study": study, "profile": profile, "test_job": test_job}
+    raise typer.Exit(print_doctor(settings, as_json=as_json, **asked))
 
 
 @app.command(name="engine", epilog="Example: cd run_folder && heterofire engine xtb")

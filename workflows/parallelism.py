@@ -225,4 +225,23 @@ def _chosen(build: Build, env: Mapping[str, Any]) -> list[str]:
     command = command or commands.get("std") or env.get("vasp_cmd")
     if not command:
         raise RunError("no vasp_cmd: set it in the env of my_fworker.yaml")
-    return shlex.split(command) if isinstance(command, str) else list(command)
+    return command_words(command)
+
+
+def command_words(command: str | Sequence[str]) -> list[str]:
+    """Return a command of ``my_fworker.yaml``, one string or a list, as a list of words.
+
+    Raises
+    ------
+    RunError
+        A quote in it is not closed.
+
+    Examples
+    --------
+    >>> command_words("srun -n 4 vasp_std"), command_words(["vasp_std"])
+    (['srun', '-n', '4', 'vasp_std'], ['vasp_std'])
+    """
+    try:
+        return shlex.split(command) if isinstance(command, str) else [str(w) for w in command]
+    except ValueError as error:
+        raise RunError(f"vasp_cmd {command!r} in my_fworker.yaml: {error}") from error
