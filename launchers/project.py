@@ -82,10 +82,14 @@ class Project:
             source=study,
         )
 
+    def has_store(self) -> bool:
+        """Return whether there is a result database to look into."""
+        database = self.settings.database
+        return "://" in database or Path(database).exists()
+
     def stored_keys(self, plan: "Plan") -> frozenset[str]:
         """Return the keys of a plan's calculations that are stored; makes no file to look."""
-        database = self.settings.database
-        if "://" not in database and not Path(database).exists():
+        if not self.has_store():
             return frozenset()
         return frozenset(c.key for c in plan.steps if self.store.has(c.key))
 

@@ -54,7 +54,7 @@ def irreducible_points(calculation: Calculation) -> int:
     isym = int(calculation.incar.get("ISYM", 2))
     if isym == -1:
         return n1 * n2 * n3
-    if isym == 0 or n1 * n2 * n3 == 1:
+    if isym == 0 or n1 * n2 * n3 == 1 or calculation.engine != "vasp":
         return inequivalent_points((n1, n2, n3))
     from pymatgen.symmetry.analyzer import (  # slow to import
         SpacegroupAnalyzer,
