@@ -52,15 +52,18 @@ class CostModel:
     def total(self, costs: Sequence[float]) -> Estimate:
         """Return what several calculations will take together.
 
-        The scatter of single runs averages out in a sum; that of the line itself does not.
+        A sum is ruled by its slow members: each counts with the mean of its log-normal
+        distribution, not with the middle. The scatter of single runs averages out in the sum; that
+        of the line itself does not.
         """
-        middles = [self._middle(cost) for cost in costs]
-        total = sum(middles)
+        means = [self._middle(cost) * math.exp(self._sigma(cost) ** 2 / 2) for cost in costs]
+        total = sum(means)
         if not total:
             return Estimate(core_hours=0.0, factor=1.0)
-        alone = sum((m * self.spread) ** 2 for m in middles)
-        shared = sum(m * self._sigma_of_line(c) for m, c in zip(middles, costs, strict=True)) ** 2
-        return Estimate(core_hours=total, factor=math.exp(math.sqrt(alone + shared) / total))
+        alone = sum(mean**2 for mean in means) * math.expm1(self.spread**2)
+        shared = sum(m * self._sigma_of_line(c) for m, c in zip(means, costs, strict=True)) ** 2
+        relative = math.sqrt(alone + shared) / total
+        return Estimate(core_hours=total, factor=math.exp(math.sqrt(math.log1p(relative**2))))
 
     def _middle(self, cost: float) -> float:
         return math.exp(self.mean_y + self.slope * (math.log(cost) - self.mean_x))
