@@ -132,6 +132,7 @@ def full_run(make_run, make_structure, make_dos) -> Run:
         ),
         corrections=("ZBRENT: POTIM 0.5 -> 0.1",),
         notes=("ENCUT not honoured",),
+        n_cores=16,
     )
 
 
