@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import chdir
 from getpass import getuser
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from typing import Any
 import yaml
 from fireworks.queue.queue_adapter import QueueAdapterBase
 from fireworks.utilities.fw_serializers import load_object_from_file
-from monty.os import cd
 
 from ..structures.errors import InputError
 from .machine_checks import Check
@@ -199,7 +199,7 @@ def _submit(adapter: QueueAdapterBase, here: Path) -> tuple[str | None, str]:
     logger.addHandler(said)
     adapter.pop("logdir", None)
     try:
-        with cd(here):
+        with chdir(here):
             job_id = adapter.submit_to_queue("test_job.sh")
     finally:
         logger.removeHandler(said)
@@ -218,9 +218,14 @@ class _Listener(logging.Handler):
 
     def words(self) -> str:
         """Return the scheduler's own words."""
-        text = " ".join(self.messages)
-        found = re.search(r"The error response reads: b?['\"]?(.*?)(\\n)*['\"]?\s*\**$", text)
-        return (found.group(1).replace("\\n", " ") if found else text) or "no reason was given"
+        found = [
+            match.group(1)
+            for message in self.messages
+            if (match := re.search(r"The error response reads: b?['\"]?(.*)", message, re.DOTALL))
+        ]
+        text = found[0] if found else " ".join(self.messages)
+        lines = text.replace("\\n", "\n").strip("'\"*| \n").splitlines()
+        return " ".join(line.strip() for line in lines if line.strip()) or "no reason was given"
 
 
 def _is_over(here: Path) -> bool:

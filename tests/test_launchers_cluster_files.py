@@ -1,5 +1,7 @@
 """What init writes is what FireWorks reads, and its job scripts are the golden ones."""
 
+import os
+import re
 import shutil
 import stat
 import subprocess
@@ -67,6 +69,43 @@ def test_job_script_has_no_warning_of_shellcheck(kind):
     command = ["shellcheck", "-S", "warning", "-e", "SC2164,SC1091", GOLDEN / f"{kind}.sh"]
     checked = subprocess.run(command, check=False, **QUIETLY)
     assert checked.returncode == 0, checked.stdout
+
+
+def sge_root(folder: Path) -> Path:
+    """Make the two files of a cell that qsub wants to see before it reads a script."""
+    common = folder / "sge" / "default" / "common"
+    common.mkdir(parents=True)
+    (common / "act_qmaster").write_text("localhost\n")
+    entries = ("admin_user none", "default_domain none", "ignore_fqdn false", "security_mode none",
+               "spooling_method classic", "spooling_lib libspoolc", "spooling_params /var;/var",
+               "binary_path /usr/sbin", "qmaster_spool_dir /var", "listener_threads 2",
+               "worker_threads 2", "scheduler_threads 1")  # fmt: skip
+    (common / "bootstrap").write_text("\n".join(entries) + "\n")
+    return folder / "sge"
+
+
+def verified_by_sge(folder: Path, script: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"SGE_ROOT": str(sge_root(folder)), "SGE_CELL": "default"}
+    return subprocess.run(["qsub", "-verify", script], check=False, env=environment, **QUIETLY)
+
+
+@pytest.mark.skipif(not shutil.which("qsub"), reason="needs qsub of Debian's gridengine-client")
+def test_sge_itself_reads_the_job_script_as_it_was_meant(tmp_path):
+    done = verified_by_sge(tmp_path, GOLDEN / "sge.sh")
+    assert done.returncode == 0, done.stderr
+    told = dict(re.findall(r"^([\w ]+):\s+(.*)$", done.stdout, re.MULTILINE))
+    assert told["hard_queue_list"] == "long"
+    assert told["hard resource_list"] == "h_rt=48:00:00"
+    assert told["parallel environment"].split() == ["mpi", "range:", "64"]
+    assert told["project"] == "battery-2026"
+    assert told["shell_list"].endswith("/bin/bash")
+
+
+@pytest.mark.skipif(not shutil.which("qsub"), reason="needs qsub of Debian's gridengine-client")
+def test_sge_refuses_what_is_no_option_of_its(tmp_path):
+    wrong = tmp_path / "wrong.sh"
+    wrong.write_text((GOLDEN / "sge.sh").read_text().replace("-pe mpi 64", "-pe mpi"))
+    assert verified_by_sge(tmp_path, wrong).returncode != 0
 
 
 @pytest.mark.parametrize("kind", QUEUES)
