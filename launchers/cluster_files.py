@@ -29,7 +29,7 @@ from .mongodb_addresses import (
     user_in,
     without_password,
 )
-from .settings import engine_command
+from .settings import engine_command, read_yaml
 from .walltimes import format_walltime, parse_walltime
 
 Kind = Literal["slurm", "pbs", "sge", "lsf", "local"]
@@ -40,6 +40,7 @@ _OWN_TEMPLATES = ("sge", "lsf")
 # What ends a job whose modules cannot be loaded: EX_CONFIG of sysexits.h, no use in trying again.
 MISCONFIGURED = 78
 _JOB_NAME_LENGTH = {"slurm": 100, "pbs": 15, "sge": 100, "lsf": 100}  # 15: Torque and old PBS
+_OUR_CONFIG = ("FWORKER_LOC", "LAUNCHPAD_LOC", "QUEUEADAPTER_LOC", "QUEUE_JOBNAME_MAXLEN")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+:=/-]*")
 _FOR_A_SHELL = re.compile(r"[|&;<>`$\\\n\r*?(){}]")
 
@@ -318,14 +319,16 @@ def _rocket_launch(folder: Path, choices: ClusterChoices, python: str) -> str:
 
 
 def _fw_config(folder: Path, choices: ClusterChoices) -> dict[str, Any]:
-    """Return FireWorks' own settings: where the other files are."""
-    config: dict[str, Any] = {"FWORKER_LOC": str(folder / "my_fworker.yaml")}
+    """Return FireWorks' own settings: where the other files are; what else is set there stays."""
+    ours: dict[str, Any] = {"FWORKER_LOC": str(folder / "my_fworker.yaml")}
     if choices.mongodb or choices.mongodb_env:
-        config["LAUNCHPAD_LOC"] = str(folder / "my_launchpad.yaml")
+        ours["LAUNCHPAD_LOC"] = str(folder / "my_launchpad.yaml")
     if choices.kind != "local":
-        config["QUEUEADAPTER_LOC"] = str(folder / "my_qadapter.yaml")
-        config["QUEUE_JOBNAME_MAXLEN"] = _JOB_NAME_LENGTH[choices.kind]
-    return config
+        ours["QUEUEADAPTER_LOC"] = str(folder / "my_qadapter.yaml")
+        ours["QUEUE_JOBNAME_MAXLEN"] = _JOB_NAME_LENGTH[choices.kind]
+    existing = folder / "FW_config.yaml"
+    found = read_yaml(existing) if existing.is_file() else {}
+    return {name: value for name, value in found.items() if name not in _OUR_CONFIG} | ours
 
 
 def _template_name(kind: str) -> str:

@@ -89,12 +89,21 @@ def next_steps(folder: Path, choices: ClusterChoices) -> str:
             f"note: set {choices.mongodb_env} before each command; use heterofire's lpad, rlaunch "
             "and qlaunch, because FireWorks' own do not read it"
         )
-    if not choices.mongodb and not choices.mongodb_env and (folder / "my_launchpad.yaml").exists():
-        lines.append(
-            f"warning: {folder / 'my_launchpad.yaml'} is there and still names the LaunchPad; "
-            "remove it to use the file launchpad.db instead"
-        )
+    lines += [
+        f"warning: {folder / name} is there and still counts; remove it {instead}"
+        for name, instead in _left_over(folder, choices).items()
+    ]
     return "\n".join(lines)
+
+
+def _left_over(folder: Path, choices: ClusterChoices) -> dict[str, str]:
+    """Return files of an earlier init that these choices do not write, and what goes without."""
+    instead = {}
+    if not choices.mongodb and not choices.mongodb_env:
+        instead["my_launchpad.yaml"] = "to keep the LaunchPad in launchpad.db"
+    if choices.kind == "local":
+        instead["my_qadapter.yaml"] = "to have no queue"
+    return {name: words for name, words in instead.items() if (folder / name).exists()}
 
 
 def _with_defaults(answers: dict[str, Any]) -> dict[str, Any]:
@@ -104,6 +113,8 @@ def _with_defaults(answers: dict[str, Any]) -> dict[str, Any]:
         raise InputError(f"--cluster is missing; choose among {', '.join(KINDS)}")
     if "engine" not in given and given["kind"] == "local" and not given.get("vasp_std"):
         given["engine"] = "xtb"
+    if given["kind"] != "local" and given.get("engine", "vasp") == "vasp" and "cores" not in given:
+        raise InputError("--cores is missing: the cores of one node, such as --cores 32")
     return given
 
 

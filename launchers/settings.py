@@ -117,7 +117,7 @@ def _worker_env(project: Path) -> Mapping[str, Any]:
     path = _config_file(project, "my_fworker.yaml", "FWORKER_LOC")
     if path is None:
         return {}
-    env = _read_yaml(path).get("env") or {}
+    env = read_yaml(path).get("env") or {}
     if not isinstance(env, dict):
         raise InputError(f"{path}: env must be a mapping such as 'vasp_cmd: srun vasp_std'")
     return env
@@ -130,7 +130,7 @@ def _config_file(project: Path, name: str, variable: str) -> Path | None:
     for config in (project / "FW_config.yaml", _user_config()):
         if config is None or not config.is_file():
             continue
-        settings = _read_yaml(config)
+        settings = read_yaml(config)
         named = settings.get(variable)
         if named is None and settings.get("CONFIG_FILE_DIR"):
             named = str(Path(settings["CONFIG_FILE_DIR"]) / name)
@@ -145,7 +145,7 @@ def _user_config() -> Path | None:
     return Path(named) if named else Path.home() / ".fireworks" / "FW_config.yaml"
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
     """Return a YAML mapping; errors name the file."""
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))

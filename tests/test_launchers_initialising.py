@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 from heterofire.launchers.initialising import initialise
 from heterofire.structures.errors import InputError
@@ -54,7 +55,20 @@ def test_a_dry_run_shows_all_but_the_password_and_writes_nothing(tmp_path, capsy
 def test_a_launchpad_file_that_stays_in_charge_is_told(tmp_path, capsys):
     (tmp_path / "my_launchpad.yaml").write_text("host: db.org\n")
     initialise(tmp_path, ANSWERS, force=False, dry_run=False)
-    assert "still names the LaunchPad" in capsys.readouterr().out
+    assert "my_launchpad.yaml is there and still counts; remove it" in capsys.readouterr().out
+
+
+def test_what_else_fireworks_was_told_stays(tmp_path):
+    (tmp_path / "FW_config.yaml").write_text("ADD_USER_PACKAGES: [ours]\nQUEUEADAPTER_LOC: /old\n")
+    initialise(tmp_path, ANSWERS, force=True, dry_run=False)
+    config = yaml.safe_load(files_in(tmp_path)["FW_config.yaml"])
+    assert config["ADD_USER_PACKAGES"] == ["ours"]
+    assert config["QUEUEADAPTER_LOC"] == str(tmp_path / "my_qadapter.yaml")
+
+
+def test_cores_of_a_cluster_are_not_guessed(tmp_path):
+    with pytest.raises(InputError, match="--cores is missing"):
+        initialise(tmp_path, ANSWERS | {"cores": None}, force=False, dry_run=False)
 
 
 def test_this_machine_alone_gets_no_queue(tmp_path):

@@ -1,6 +1,7 @@
 """KPAR, NCORE and the build of VASP fit the cores, and change no number."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from heterofire.structures.errors import RunError
 from heterofire.workflows.calculations import Calculation
 from heterofire.workflows.folders import prepare_folder
 from heterofire.workflows.parallelism import laid_on, parallel_tags, vasp_build, vasp_command
+from heterofire.workflows.tasks import WriteInputs
 
 RANKS = (1, 2, 6, 7, 8, 12, 16, 24, 31, 32, 36, 48, 64, 96, 128, 256)
 
@@ -94,3 +96,22 @@ def test_the_tags_reach_the_incar_and_leave_the_key(calculation, store, tmp_path
 
 def test_outside_of_a_job_nothing_is_laid_on(calculation):
     assert laid_on(calculation, {"vasp_cmd": "vasp_std"}, {}) is calculation
+
+
+def test_the_worker_lays_the_tags_on_and_takes_potentials_of_its_own_library(
+    calculation, store, tmp_path, monkeypatch
+):
+    library = tmp_path / "library"
+    for symbol, zval in (("K_sv", 9), ("S", 6)):
+        (library / symbol).mkdir(parents=True)
+        text = f" TITEL  = PAW_PBE {symbol} 01Jan2000\n ZVAL   = {zval}\n"
+        (library / symbol / "POTCAR").write_text(text)
+    (tmp_path / "run").mkdir()
+    monkeypatch.chdir(tmp_path / "run")
+    monkeypatch.setenv("SLURM_NTASKS", "20")
+    env = {"engine": "vasp", "vasp_cmd": "srun vasp_std", "potcars": str(library)}
+    spec = {"_fw_env": env, "heterofire": {"database": store.name}}
+    action = WriteInputs(calculation=calculation.to_dict()).run_task(spec)
+    assert action.stored_data == {"prepared": "written"}
+    assert "KPAR = 5" in Path("INCAR").read_text()
+    assert Path("POTCAR").read_text().count("TITEL") == 2
