@@ -41,7 +41,12 @@ class ClusterLimits:
         >>> ClusterLimits.of_worker({"heterofire": {"cluster": {"cores_per_node": 32}}})
         ClusterLimits(kind='local', cores_per_node=32, max_nodes=1, walltime_s=86400)
         """
-        found = (env.get("heterofire") or {}).get("cluster") or {}
+        ours = env.get("heterofire") or {}
+        found = (ours.get("cluster") if isinstance(ours, dict) else ours) or {}
+        if not isinstance(found, dict):
+            raise InputError(
+                f"heterofire in the env of my_fworker.yaml is {ours!r}; heterofire init writes it"
+            )
         for name, value in found.items():
             if name not in cls.__dataclass_fields__:
                 known = ", ".join(cls.__dataclass_fields__)

@@ -105,6 +105,7 @@ def test_the_keys_are_those_of_fireworks_templates(kind, keys):
         ({"cores": 32}, "has no 'cores'; known are kind, cores_per_node"),
         ({"cores_per_node": "32"}, "cores_per_node.*'32'.*whole number"),
         ({"max_nodes": 0}, "max_nodes.*above 0"),
+        ([32], "heterofire init writes it"),
     ],
     ids=str,
 )

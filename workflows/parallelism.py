@@ -178,8 +178,8 @@ def laid_on(
     environ
         Of the job.
     """
-    if calculation.engine != "vasp":
-        return calculation
+    if calculation.engine != "vasp" or not (env.get("vasp_cmd") or env.get("vasp_cmds")):
+        return calculation  # without a command RunVasp says what is missing
     ranks = ranks_of_run(vasp_command(calculation, env), environ)
     if ranks is None:
         return calculation
