@@ -11,7 +11,8 @@ from typing import Any
 import typer
 
 from ..structures.errors import InputError
-from .cluster_files import KINDS, ClusterChoices, ConfigFile, cluster_files, write_cluster_files
+from .cluster_choices import KINDS, ClusterChoices
+from .cluster_files import ConfigFile, cluster_files, write_cluster_files
 from .mongodb_addresses import user_in
 
 PASSWORD_VARIABLE = "HETEROFIRE_MONGODB_PASSWORD"  # noqa: S105, a name, not a password
