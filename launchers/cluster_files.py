@@ -16,10 +16,14 @@ from .mongodb_addresses import launchpad_entries, without_password
 from .settings import engine_command, read_yaml
 from .walltimes import format_walltime
 
-__all__ = (
-    *("ClusterChoices", "ConfigFile", "MISCONFIGURED", "Q_TYPES"),
-    *("cluster_files", "write_cluster_files"),
-)
+__all__ = [
+    "MISCONFIGURED",
+    "Q_TYPES",
+    "ClusterChoices",
+    "ConfigFile",
+    "cluster_files",
+    "write_cluster_files",
+]
 
 Q_TYPES = {"slurm": "SLURM", "pbs": "PBS", "sge": "SGE", "lsf": "LoadSharingFacility"}
 # FireWorks' own templates for these two know neither walltime (SGE), nor project and nodes (LSF).
