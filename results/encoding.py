@@ -110,7 +110,7 @@ def _encode_run(run: Run) -> tuple[Row, dict[str, Floats]]:
         arrays["site_charges.net"] = run.site_charges.net
         details["site_charges"] = {"scheme": run.site_charges.scheme}
     more_details, more_arrays = encode_charges(run)
-    details |= more_details
+    details |= more_details | _cores(run)
     arrays |= more_arrays | encode_vibrations(run)
     magnetization = None if run.magnetization is None else float(run.magnetization)
     row = {
@@ -143,6 +143,11 @@ def _steps(record: Run | Band) -> Row:
     }
 
 
+def _cores(record: Run | Band) -> dict[str, Any]:
+    """Return the detail of how many cores there were; nothing where that is unknown."""
+    return {} if record.n_cores is None else {"n_cores": int(record.n_cores)}
+
+
 def _encode_band(band: Band) -> tuple[Row, dict[str, Floats]]:
     images = [
         {
@@ -155,6 +160,7 @@ def _encode_band(band: Band) -> tuple[Row, dict[str, Floats]]:
         for image in band.images
     ]
     details = {"reasons": list(band.reasons), "images": images, "is_climbing": band.is_climbing}
+    details |= _cores(band)
     first = band.images[0].structure
     row = dict.fromkeys(_OF_A_RUN) | {
         "kind": "band",
@@ -209,6 +215,7 @@ def _shared_steps(row: Mapping[str, Any], details: Mapping[str, Any]) -> dict[st
         "n_ionic_steps": row["n_ionic_steps"],
         "incar": json.loads(row["incar"]),
         "corrections": tuple(json.loads(row["corrections"])),
+        "n_cores": details.get("n_cores"),
     }
 
 

@@ -144,6 +144,7 @@ class Run:
     vibrations: Vibrations | None = None  # of runs of the vibrations task
     corrections: tuple[str, ...] = ()  # what custodian changed, in order
     notes: tuple[str, ...] = ()  # e.g. tags the engine did not honour
+    n_cores: int | None = None  # MPI ranks times threads; None where no file tells
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +176,7 @@ class Band:
     elapsed_s: float
     corrections: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    n_cores: int | None = None  # of all images together
 
 
 @dataclass(frozen=True, kw_only=True)
