@@ -77,19 +77,18 @@ def build_and_print(name: str, *, size: str, output: Path | None, as_json: bool)
 
 
 def print_plan(project: Project, plan: Any, *, as_json: bool) -> None:
-    """Print every calculation of a plan, with its cost and whether it is done."""
-    from .running import print_warnings  # slow: FireWorks
+    """Print every calculation of a plan, with its size and cost and whether it is done."""
+    from .costs import plan_costs  # slow: pymatgen, FireWorks
+    from .running import print_warnings
 
-    done = project.stored_keys(plan)
-    rows = [row | {"done": row["key"] in done} for row in plan.rows()]
-    if not as_json:
-        rows = [{k: v for k, v in row.items() if k != "changes"} for row in rows]
+    costs = plan_costs(project, plan)
+    if as_json:
+        print_rows(costs.rows, as_json=True)
+        return
     title = f"{plan.study}, profile {plan.profile}, engine {plan.engine} {plan.method}".strip()
-    print_rows(rows, as_json=as_json, title=title)
-    if not as_json:
-        cost = sum(row["cost"] for row in rows if not row["done"])
-        print(f"left: {cost:.0f} units; 1 unit is one energy and force of 45 atoms at one k-point")
-        print_warnings(plan)
+    print_rows(costs.shown_rows(), as_json=False, title=title)
+    print(costs.words())
+    print_warnings(plan)
 
 
 def print_status(project: Project, *, as_json: bool) -> int:
@@ -127,11 +126,18 @@ def _status_row(status: Any) -> dict[str, Any]:
     }
 
 
-def print_doctor(settings: Settings, *, as_json: bool) -> int:
+def print_doctor(
+    settings: Settings,
+    *,
+    as_json: bool,
+    study: str | None = None,
+    profile: str = "quick",
+    test_job: bool = False,
+) -> int:
     """Print every check with its remedy; the exit code is 1 when one failed."""
     from .doctor import run_checks  # slow: FireWorks, SQLAlchemy
 
-    checks = run_checks(settings)
+    checks = run_checks(settings, study=study, profile=profile, test_job=test_job)
     rows = [
         {"check": c.name, "status": c.status, "found": c.message, "remedy": c.remedy}
         for c in checks

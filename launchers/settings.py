@@ -25,6 +25,7 @@ class Settings:
     database: str  # result database, a path or URL
     launchpad: Path  # embedded LaunchPad, used when my_launchpad is None
     my_launchpad: Path | None  # FireWorks' file that names a MongoDB
+    my_qadapter: Path | None = None  # FireWorks' file that describes the queue
     worker_env: Mapping[str, Any]  # env of my_fworker.yaml
     engine: str  # "xtb", "vasp"
     method: str  # "GFN1-xTB"; "" for VASP
@@ -63,6 +64,7 @@ def load_settings(*, engine: str | None = None, folder: Path | None = None) -> S
         database=os.environ.get("HETEROFIRE_DB") or str(project / "results.db"),
         launchpad=project / "launchpad.db",
         my_launchpad=_config_file(project, "my_launchpad.yaml", "LAUNCHPAD_LOC"),
+        my_qadapter=_config_file(project, "my_qadapter.yaml", "QUEUEADAPTER_LOC"),
         worker_env=worker_env,
         engine=name,
         method=_method(name),
@@ -115,7 +117,7 @@ def _worker_env(project: Path) -> Mapping[str, Any]:
     path = _config_file(project, "my_fworker.yaml", "FWORKER_LOC")
     if path is None:
         return {}
-    env = _read_yaml(path).get("env") or {}
+    env = read_yaml(path).get("env") or {}
     if not isinstance(env, dict):
         raise InputError(f"{path}: env must be a mapping such as 'vasp_cmd: srun vasp_std'")
     return env
@@ -128,7 +130,7 @@ def _config_file(project: Path, name: str, variable: str) -> Path | None:
     for config in (project / "FW_config.yaml", _user_config()):
         if config is None or not config.is_file():
             continue
-        settings = _read_yaml(config)
+        settings = read_yaml(config)
         named = settings.get(variable)
         if named is None and settings.get("CONFIG_FILE_DIR"):
             named = str(Path(settings["CONFIG_FILE_DIR"]) / name)
@@ -143,7 +145,7 @@ def _user_config() -> Path | None:
     return Path(named) if named else Path.home() / ".fireworks" / "FW_config.yaml"
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
     """Return a YAML mapping; errors name the file."""
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -111,7 +111,7 @@ def _encode_run(run: Run) -> tuple[Row, dict[str, Floats]]:
         arrays["site_charges.net"] = run.site_charges.net
         details["site_charges"] = {"scheme": run.site_charges.scheme}
     more_details, more_arrays = encode_charges(run)
-    details |= more_details
+    details |= more_details | _cores(run)
     arrays |= more_arrays | encode_vibrations(run)
     magnetization = None if run.magnetization is None else float(run.magnetization)
     row = {
@@ -149,6 +149,11 @@ def _parts(record: Run | Band) -> dict[str, Any]:
     return {"parts": [asdict(part) for part in record.parts]} if record.parts else {}
 
 
+def _cores(record: Run | Band) -> dict[str, Any]:
+    """Return the detail of how many cores there were; nothing where that is unknown."""
+    return {} if record.n_cores is None else {"n_cores": int(record.n_cores)}
+
+
 def _encode_band(band: Band) -> tuple[Row, dict[str, Floats]]:
     images = [
         {
@@ -162,6 +167,7 @@ def _encode_band(band: Band) -> tuple[Row, dict[str, Floats]]:
     ]
     details = {"reasons": list(band.reasons), "images": images, "is_climbing": band.is_climbing}
     details |= _parts(band)
+    details |= _cores(band)
     first = band.images[0].structure
     row = dict.fromkeys(_OF_A_RUN) | {
         "kind": "band",
@@ -217,6 +223,7 @@ def _shared_steps(row: Mapping[str, Any], details: Mapping[str, Any]) -> dict[st
         "incar": json.loads(row["incar"]),
         "corrections": tuple(json.loads(row["corrections"])),
         "parts": tuple(Part(**part) for part in details.get("parts", ())),
+        "n_cores": details.get("n_cores"),
     }
 
 

@@ -105,6 +105,7 @@ def _assemble(
             *log_notes,
             *screen_notes(folder),
         ),
+        n_cores=outcars[0].n_cores,
     )
 
 

@@ -22,6 +22,10 @@ _OTHER_ENERGIES = re.compile(rb"energy  without entropy=\s*(\S+)\s+energy\(sigma
 _FERMI = re.compile(rb"E-fermi :\s*(\S+)")
 _DENSITY = re.compile(rb"number of electron\s+(\S+)\s+magnetization[ \t]*(\S*)")
 _ELAPSED = re.compile(rb"Elapsed time \(sec\):\s*(\S+)")
+# "total cores" of VASP 5, "nodes" of VASP 4, "mpi-ranks, with 2 threads/rank" of VASP 6.
+_CORES = re.compile(
+    rb"running on\s+(\d+)\s+(?:total cores|nodes|mpi-ranks(?:, with\s+(\d+)\s+threads)?)"
+)
 _NUMBER = re.compile(rb"-?\d+\.\d+(?![\d*])")
 _PARAMETERS: Mapping[str, tuple[str, type]] = {
     "NELM": (r"NELM\s*=\s*(-?\d+)", int),
@@ -73,6 +77,7 @@ class Outcar:
     is_stopped: bool  # STOPCAR
     vibrations: Vibrations | None
     elapsed_s: float
+    n_cores: int | None  # of the whole job, all images of a band together; None where not said
 
 
 def parse_outcar(path: str | Path) -> Outcar:
@@ -146,7 +151,17 @@ def _read(path: Path, data: bytes) -> Outcar:
         is_stopped=b"soft stop encountered" in data or b"hard stop encountered" in data,
         vibrations=read_modes(path, data, n_atoms),
         elapsed_s=float(_last(_ELAPSED, data) or 0.0),
+        n_cores=_cores(header),
     )
+
+
+def _cores(header: bytes) -> int | None:
+    """Return the cores that VASP says it runs on: ranks times threads since VASP 6.3."""
+    found = _CORES.search(header)
+    if found is None:
+        return None
+    ranks, threads = found.groups()
+    return int(ranks) * int(threads or 1)
 
 
 def _check_whole(path: Path, data: bytes) -> None:

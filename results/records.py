@@ -155,6 +155,7 @@ class Run:
     corrections: tuple[str, ...] = ()  # what custodian changed, in order
     notes: tuple[str, ...] = ()  # e.g. tags the engine did not honour
     parts: tuple[Part, ...] = ()  # before the last one; their steps and times are counted above
+    n_cores: int | None = None  # MPI ranks times threads; None where no file tells
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,6 +188,7 @@ class Band:
     corrections: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     parts: tuple[Part, ...] = ()
+    n_cores: int | None = None  # of all images together
 
 
 @dataclass(frozen=True, kw_only=True)

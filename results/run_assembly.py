@@ -61,6 +61,7 @@ def assemble_run(
         vibrations=vibrations,
         corrections=corrections,
         notes=(*notes, *early, *engine_notes(report), *log_notes, *screen_notes(folder)),
+        n_cores=None if outcar is None else outcar.n_cores,
     )
 
 

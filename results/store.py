@@ -19,6 +19,7 @@ from sqlalchemy import (
     Engine,
     Select,
     delete,
+    func,
     insert,
     select,
     update,
@@ -41,6 +42,7 @@ from .schema import (
     migrate,
     schema_version,
 )
+from .timings import Timing, timing_of_row
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -244,6 +246,19 @@ class ResultStore:
         with self._reading() as connection:
             rows = connection.execute(query).all()
         return pd.DataFrame([tuple(row) for row in rows], columns=list(columns))
+
+    def timings(self, engine: str) -> list[Timing]:
+        """Return how long each stored run of an engine took, and what makes it long."""
+        wanted = ("key", "n_atoms", "n_ionic_steps", "elapsed_s", "kpoints", "details")
+        query = (
+            select(*(CALCULATIONS.c[name] for name in wanted), func.min(USES.c.task).label("task"))
+            .select_from(CALCULATIONS.join(USES, USES.c.key == CALCULATIONS.c.key))
+            .where(CALCULATIONS.c.engine == engine, CALCULATIONS.c.kind != "difference")
+            .group_by(*(CALCULATIONS.c[name] for name in wanted))
+            .order_by(CALCULATIONS.c.key)
+        )
+        with self._reading() as connection:
+            return [timing_of_row(dict(row)) for row in connection.execute(query).mappings()]
 
     def check(self) -> list[str]:
         """Return what is wrong with the stored calculations; empty when all hashes agree."""

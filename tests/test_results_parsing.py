@@ -389,6 +389,23 @@ def test_fermi_level_comes_from_outcar_where_no_dos_was_written(tmp_path):
         parse_run(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("line", "n_cores"),
+    [
+        (" running on    4 total cores", 4),
+        (" running on   12 nodes", 12),
+        (" running on   32 mpi-ranks, with    2 threads/rank, on    1 nodes", 64),
+        ("", None),
+    ],
+    ids=["VASP 5", "VASP 4", "VASP 6", "not said"],
+)
+def test_the_cores_are_those_that_vasp_says(tmp_path, line, n_cores):
+    path = write_run(tmp_path) / "OUTCAR"
+    version, rest = path.read_text().split("\n", 1)
+    path.write_text("\n".join([version, line, rest]))
+    assert parse_run(tmp_path).n_cores == n_cores
+
+
 def test_poscar_without_elements_is_refused(tmp_path):
     path = write_run(tmp_path) / "POSCAR"
     lines = path.read_text().split("\n")

@@ -7,6 +7,8 @@ from typing import Any
 
 from ..results.requests import Request
 from .calculations import Calculation
+from .parallelism import irreducible_points
+from .sizes import size_of
 from .study import Profile
 from .subtractions import Subtraction
 
@@ -65,19 +67,37 @@ def _row(step: Step) -> dict[str, Any]:
         "atoms": None,
         "images": None,
         "k-points": None,
+        "irreducible": None,
         "bands": None,
+        "plane waves": None,
+        "memory (GB)": None,
         "cost": round(relative_cost(step), 2),
         "key": step.key,
         "changes": [],
     }
     if isinstance(step, Subtraction):
         return row
-    return row | {
-        "atoms": len(step.structure),
-        "images": step.n_images,
-        "k-points": "x".join(map(str, step.kpoints["mesh"])),
-        "bands": step.n_bands,
-        "changes": list(step.changes),
+    return (
+        row
+        | {
+            "atoms": len(step.structure),
+            "images": step.n_images,
+            "k-points": "x".join(map(str, step.kpoints["mesh"])),
+            "bands": step.n_bands,
+            "changes": list(step.changes),
+        }
+        | (_vasp_size(step) if step.engine == "vasp" else {})
+    )
+
+
+def _vasp_size(step: Calculation) -> dict[str, Any]:
+    """Return the sizes that only VASP has."""
+    size = size_of(step)
+    return {
+        "irreducible": size.irreducible_points,
+        "bands": size.bands,
+        "plane waves": size.plane_waves,
+        "memory (GB)": round(size.memory_gb, 3),
     }
 
 
@@ -93,10 +113,27 @@ def relative_cost(step: Step) -> float:
     """
     if isinstance(step, Subtraction):
         return _SUBTRACTION
-    n_steps = _n_steps(step)
-    points = float(step.kpoints.get("n_kpoints", 1))
-    images = max(step.n_images, 1)
-    return n_steps * images * _size_factor(len(step.structure), points)
+    return cost_of(
+        step.label.task,
+        len(step.structure),
+        irreducible_points(step),
+        n_images=step.n_images,
+        n_steps=_n_steps(step),
+    )
+
+
+def cost_of(
+    task: str, n_atoms: int, n_kpoints: float, *, n_images: int = 0, n_steps: float | None = None
+) -> float:
+    """Return the relative cost of a calculation by its sizes; see `relative_cost`.
+
+    Examples
+    --------
+    >>> cost_of("static", 45, 1), cost_of("relax", 45, 4), cost_of("neb", 45, 1, n_images=3)
+    (1.0, 48.0, 36.0)
+    """
+    steps = _STEPS.get(task, 1.0) if n_steps is None else n_steps
+    return steps * max(n_images, 1) * _size_factor(n_atoms, n_kpoints)
 
 
 def _n_steps(step: Calculation) -> float:
