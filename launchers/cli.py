@@ -236,6 +236,16 @@ def launch(workers: Workers = 2, engine: EngineName = None, dry_run: DryRun = Fa
         raise typer.Exit(launch_ready(project, workers, dry_run=dry_run))
 
 
+@app.command(epilog="Example: heterofire collect")
+def collect(dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Take in the results of compute nodes that reach no database."""
+    from .collecting import print_collected
+    from .project import Project
+
+    with Project.here(None) as project:
+        raise typer.Exit(print_collected(project, dry_run=dry_run, as_json=as_json))
+
+
 @app.command(epilog="Example: heterofire run potassium-anode --profile quick")
 def run(
     study: StudyName,

@@ -18,6 +18,7 @@ from .liveness import is_dead
 
 _log = logging.getLogger(__name__)
 
+_OPEN = {"state": {"$in": ["READY", "RUNNING", "WAITING", "RESERVED", "FIZZLED"]}}
 _OURS = {"spec.heterofire": {"$exists": True}}
 _WATCH_S = 2.0  # live processes spend milliseconds in the states that are watched
 
@@ -47,6 +48,13 @@ def recover(launchpad: LaunchPad, locks: Path) -> list[int]:
         lost.append(fw_id)
     for fw_id in lost:
         _log.warning("firework %d was lost with its worker: queued again", fw_id)
+    for fw_id in _lasting(lambda: _half_ended(launchpad)):
+        _log.warning("firework %d had ended, and its workflow was not told: told now", fw_id)
+        busy = {
+            "$set": {"state": "RUNNING"}
+        }  # else FireWorks finds nothing new, and adds no detour
+        launchpad.fireworks.update_one({"fw_id": fw_id, "state": "COMPLETED"}, busy)
+        launchpad._refresh_wf(fw_id)
     _refresh_stuck(launchpad)
     return lost
 
@@ -104,10 +112,19 @@ def _remove_orphans(launchpad: LaunchPad) -> None:
         launchpad.fireworks.delete_many({"fw_id": {"$in": sorted(ids)}})
 
 
+def _half_ended(launchpad: LaunchPad) -> set[int]:
+    """Return completed fireworks of which their workflow does not know that they are."""
+    found: set[int] = set()
+    for workflow in launchpad.workflows.find(_OPEN, {"nodes": 1, "fw_states": 1}):
+        done = {"fw_id": {"$in": workflow["nodes"]}, "state": "COMPLETED"}
+        known = workflow.get("fw_states", {})
+        found |= {i for i in launchpad.get_fw_ids(done) if known.get(str(i)) != "COMPLETED"}
+    return found
+
+
 def _refresh_stuck(launchpad: LaunchPad) -> None:
     """Wake fireworks whose parents are all done, but which were never told."""
-    query = {"state": {"$in": ["READY", "RUNNING", "WAITING", "RESERVED"]}}
-    for workflow in launchpad.workflows.find(query, {"nodes": 1, "links": 1, "parent_links": 1}):
+    for workflow in launchpad.workflows.find(_OPEN, {"nodes": 1, "links": 1, "parent_links": 1}):
         found = launchpad.fireworks.find(
             {"fw_id": {"$in": workflow["nodes"]}}, {"fw_id": 1, "state": 1}
         )

@@ -18,6 +18,7 @@ from fireworks.core.rocket_launcher import launch_rocket
 from ..workflows.custody import stop_running
 from .launchpads import open_launchpad
 from .liveness import die_with_parent, worker_name
+from .offline import run_orders
 from .settings import Settings, load_settings
 
 _log = logging.getLogger(__name__)
@@ -104,11 +105,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--engine", required=True)
     parser.add_argument("--query", default="{}", help="which fireworks, as JSON")
+    parser.add_argument("--offline", type=Path, nargs="+", help="run these orders, no database")
     arguments = parser.parse_args(argv)
     die_with_parent()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger().handlers[0].setLevel(logging.INFO)  # FireWorks' loggers are at DEBUG
     settings = load_settings(engine=arguments.engine, folder=arguments.folder)
+    if arguments.offline:
+        locks, stopping = worker_locks(settings), _stop_on_signals()
+        return run_orders(arguments.offline, settings, locks=locks, stopping=stopping)
     launchpad = open_launchpad(my_launchpad=settings.my_launchpad, embedded=settings.launchpad)
     return work(launchpad, settings, json.loads(arguments.query))
 
