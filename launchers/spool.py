@@ -14,6 +14,7 @@ import fcntl
 import logging
 import os
 import time
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -94,30 +95,40 @@ def order_firework(project: Project, firework: Firework, launch_id: int) -> Path
 
     Raises
     ------
-    RunError
-        Its tasks need a database between two that do not.
-    StoreError
-        A database cannot be reached; the firework stays reserved, `recover` gives it back.
+    HeteroError
+        A database or the run folder cannot be written; the firework is ready again.
     """
-    launch_dir = project.launchpad.get_launch_by_id(launch_id).launch_dir
+    try:
+        return _order_or_finish(project, firework, launch_id)
+    except RunError:  # the firework itself is to blame
+        outcome = Outcome(action=failure(traceback.format_exc()), has_failed=True)
+        _complete(project.launchpad, launch_id, firework.fw_id, [outcome])
+        return None
+    except (HeteroError, OSError):
+        project.launchpad.cancel_reservation(launch_id)
+        raise
+
+
+def _order_or_finish(project: Project, firework: Firework, launch_id: int) -> Path | None:
+    """Write the order of a reserved firework, or do what there is to do without one."""
+    launchpad = project.launchpad
+    launch_dir = launchpad.get_launch_by_id(launch_id).launch_dir
     folder = Path(os.path.expandvars(firework.spec.get("_launch_dir", launch_dir))).absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    project.launchpad.change_launch_dir(launch_id, str(folder))
+    launchpad.change_launch_dir(launch_id, str(folder))
     before, computed, after = split_tasks(firework.tasks)
     outcomes = _run_here(project, before, firework.spec, folder)
-    if outcomes and outcomes[-1].is_last:
-        _complete(project.launchpad, launch_id, firework.fw_id, outcomes)
-        return None
     prepared = [o.action.stored_data.get("prepared") for o in outcomes]
-    if not computed or "complete" in prepared:  # its outputs are there: RunVasp starts nothing
+    is_over = bool(outcomes) and outcomes[-1].is_last
+    if not is_over and "complete" in prepared:  # its outputs are there: RunVasp starts nothing
         outcomes += _run_here(project, [*computed, *after], firework.spec, folder)
-        _complete(project.launchpad, launch_id, firework.fw_id, outcomes)
+        is_over = True
+    if is_over or not computed:
+        _complete(launchpad, launch_id, firework.fw_id, outcomes)
         return None
     spool = Spool.of(folder, launch_id)
     spool.write("order", _order(project, firework, computed, outcomes))
-    project.launchpad.launches.update_one(
-        {"launch_id": launch_id}, {"$set": {"fworker.name": OFFLINE}}
-    )
+    launchpad.launches.update_one({"launch_id": launch_id}, {"$set": {"fworker.name": OFFLINE}})
     return spool.folder
 
 
@@ -377,7 +388,8 @@ def _look_at(project: Project, launch: _Launch, taken: TakenIn) -> str:
             _store(project, launch, end, taken)
         return ""
     if reason := _why_lost(project, launch):
-        return reason
+        # A worker may have ended well between the two looks.
+        return reason if launch.spool.end() is None else _look_at(project, launch, taken)
     if launch.spool.begun() is None:
         taken.waiting.append(launch.name)
     else:

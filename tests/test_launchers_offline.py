@@ -1,18 +1,28 @@
 """Compute nodes without a database: ordered here, run there, taken in again."""
 
+import json
 import os
+import random
+import shutil
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
+from fireworks import Firework, FWAction, PyTask, Workflow
 
+from heterofire.launchers import spool as spooling
 from heterofire.launchers.project import Project
 from heterofire.launchers.settings import load_settings
-from heterofire.launchers.spool import order_ready
+from heterofire.launchers.spool import give_up, order_ready, take_in
+from heterofire.launchers.spool_files import Spool, file_sizes, sealed, write_first
 from heterofire.launchers.status import job_statuses
+from heterofire.results.store import ResultStore
 
-HYDROGEN = """\
-study: hydrogen
+STUDY = """\
+study: potassium
 title: Nothing that takes long
 hosts: []
 phases:
@@ -21,50 +31,364 @@ phases:
 reactions: [{name: K, reactants: [K atom], products: [K]}]
 per: {elements: [K], atoms: 1, unit_name: K}
 """
+OURS = {"heterofire": {"study": "potassium", "task": "static"}}
+ENDED = {"reason": "", "began": "2026-11-21T10:00:00+00:00", "ended": "2026-11-21T10:01:00+00:00"}
 
 
-@pytest.fixture
-def project(tmp_path, heterofire):
-    """Return a project whose study is submitted."""
-    (tmp_path / "molecules.yaml").write_text(HYDROGEN)
-    done = heterofire(tmp_path, "submit", "molecules.yaml")
-    assert done.returncode == 0, done.stderr
-    with Project(load_settings(folder=tmp_path)) as opened:
-        yield opened
+def project_in(folder):
+    return Project(load_settings(folder=folder))
 
 
-def node(project, *orders, **environment):
+def pytask(name, parents=(), **spec):
+    task = PyTask(func="time.sleep", args=[0])
+    return Firework(task, spec={**OURS, **spec}, name=name, parents=list(parents))
+
+
+def start_node(folder, *orders):
     """Start a worker as a job on a compute node does."""
     command = [sys.executable, "-P", "-m", "heterofire.launchers.worker"]
-    command += ["--folder", str(project.settings.folder), "--engine", "xtb", "--offline"]
-    log = (project.settings.folder / "node.log").open("ab")
-    return subprocess.Popen(
-        [*command, *map(str, orders)],
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-        env=os.environ | environment,
-    )
+    command += ["--folder", str(folder), "--engine", "xtb", "--offline", *map(str, orders)]
+    with (folder / "node.log").open("ab") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+
+
+def leave_result(order, action, state="COMPLETED"):
+    """Leave what a node leaves whose one task has decided this."""
+    spool = Spool(Path(order))
+    spool.begin({"by": "heterofire@node@1", "job": "77", "at": ENDED["began"]})
+    spool.write("task-1", {"failed": state == "FIZZLED", "action": action.to_dict()})
+    spool.write("end", {"state": state, "files": file_sizes(spool.run_folder), **ENDED})
 
 
 def states(project):
     return {status.name: status.state for status in job_statuses(project.launchpad)}
 
 
-def test_a_study_runs_on_nodes_that_see_no_database(project, heterofire, tmp_path):
-    hidden = tmp_path / "hidden"
+def launches_of(project):
+    """Return how many launches each firework has had."""
+    found = project.launchpad.fireworks.find({}, {"name": 1, "launches": 1, "archived_launches": 1})
+    return {f["name"]: len(f["launches"]) + len(f.get("archived_launches", [])) for f in found}
+
+
+@pytest.fixture(scope="module")
+def submitted(tmp_path_factory, heterofire):
+    """A project folder with a study in its queue."""
+    folder = tmp_path_factory.mktemp("offline") / "project"
+    folder.mkdir()
+    (folder / "potassium.yaml").write_text(STUDY)
+    done = heterofire(folder, "submit", "potassium.yaml")
+    assert done.returncode == 0, done.stderr
+    return folder, _copy(folder)
+
+
+@pytest.fixture(scope="module")
+def computed(submitted):
+    """The same with everything computed on a node, and one that goes on; nothing taken in."""
+    folder, copy = submitted
+    _restore(folder, copy)
+    hidden = folder.parent / "hidden"
     hidden.mkdir()
-    for _ in range(4):
+    with project_in(folder) as project:
+        first = pytask("first", _launch_dir=str(folder / "runs" / "first"))
+        project.launchpad.add_wf(Workflow([first, pytask("child", parents=[first])]))
         orders = order_ready(project)
-        if not orders:
-            break
-        for name in ("results.db", "launchpad.db"):
-            (tmp_path / name).rename(hidden / name)
-        assert node(project, *orders).wait(timeout=200) == 0
-        assert not (tmp_path / "results.db").exists()
-        for name in ("results.db", "launchpad.db"):
-            (hidden / name).rename(tmp_path / name)
-        done = heterofire(tmp_path, "collect", "--json")
-        assert done.returncode == 0, done.stderr
-        print(done.stdout)
-    assert set(states(project).values()) == {"COMPLETED"}
+        assert set(states(project).values()) == {"RESERVED", "WAITING"}
+    for name in ("results.db", "launchpad.db"):  # the node sees neither
+        (folder / name).rename(hidden / name)
+    goes_on = [order for order in orders if "first" in str(order)]
+    leave_result(goes_on[0], FWAction(stored_data={"continued": 1}, detours=[pytask("second")]))
+    others = [order for order in orders if order not in goes_on]
+    assert start_node(folder, *others).wait(timeout=200) == 0, (folder / "node.log").read_text()
+    assert not (folder / "results.db").exists()
+    assert not (folder / "launchpad.db").exists()
+    for name in ("results.db", "launchpad.db"):
+        (hidden / name).rename(folder / name)
+    return folder, _copy(folder)
+
+
+def _copy(folder):
+    copy = folder.with_name(f"{folder.name}-{len(list(folder.parent.iterdir()))}")
+    shutil.copytree(folder, copy)
+    return copy
+
+
+def _restore(folder, copy):
+    """Put a project back as it was; its paths are written down in it, so it stays in its place.
+
+    The file by which workers show that they live stays: this process holds it open.
+    """
+    workers = folder / "runs" / ".workers"
+    for path in [*folder.iterdir(), *(folder / "runs").glob("*")]:
+        if path.is_file():
+            path.unlink()
+        elif path not in (folder / "runs", workers):
+            shutil.rmtree(path)
+    shutil.copytree(copy, folder, dirs_exist_ok=True, ignore=lambda *_: [".workers"])
+
+
+@pytest.fixture
+def project(submitted):
+    _restore(*submitted)
+    with project_in(submitted[0]) as opened:
+        yield opened
+
+
+@pytest.fixture
+def spooled(computed):
+    """Return the folder with all results on the node's side."""
+    _restore(*computed)
+    return computed[0]
+
+
+def check_taken_in_once(folder):
+    with project_in(folder) as project:
+        found = states(project)
+        assert found == {
+            "K atom/molecule": "COMPLETED",
+            "K/bulk": "COMPLETED",
+            "potassium/quick/derive": found["potassium/quick/derive"],
+            "first": "COMPLETED",
+            "second": "READY",
+            "child": "WAITING",
+        }
+        names = [f["name"] for f in project.launchpad.fireworks.find({}, {"name": 1})]
+        assert len(names) == len(set(names)), "a continuation was queued twice"
+        n_launches = launches_of(project)
+        assert {n_launches[name] for name in ("K atom/molecule", "K/bulk", "first")} == {1}
+        with ResultStore.open(project.settings.database) as store:
+            assert len(store.calculations()) == 2
+            assert store.check() == []
+
+
+def test_a_study_is_computed_without_a_database_and_collected(spooled, heterofire):
+    done = heterofire(spooled, "collect")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "3 results taken in, 0 failed, 0 queued again, 0 still out\n"
+    check_taken_in_once(spooled)
+    with project_in(spooled) as project:
+        assert states(project)["potassium/quick/derive"] == "COMPLETED"
+        status = next(s for s in job_statuses(project.launchpad) if s.name == "first")
+        assert status.elapsed_s == 60.0, "the times are those of the node"
+        assert status.outcome["continued"] == 1
+        (formation,) = project.store.properties()
+    again = heterofire(spooled, "collect", "--json")
+    assert json.loads(again.stdout)["done"] == []
+    here = spooled.parent / "here"
+    here.mkdir()
+    (here / "potassium.yaml").write_text(STUDY)
+    assert heterofire(here, "run", "potassium.yaml", "-j", "1").returncode == 0
+    with project_in(here) as project:
+        (local,) = project.store.properties()
+    assert formation.value == pytest.approx(local.value, abs=1e-9)
+
+
+def test_nothing_of_the_databases_and_no_potcar_travels(spooled):
+    orders = list(spooled.glob("runs/*/offline/*/order.json"))
+    assert len(orders) == 3
+    for order in orders:
+        text = order.read_text()
+        assert "results.db" not in text
+        assert "launchpad" not in text
+        assert "VRHFIN" not in text
+
+
+def killed_at(step, work):
+    """Do the work in a process of its own, killed at this step of it; False when it ended."""
+    pid = os.fork()
+    if pid == 0:
+        left = step
+
+        def trace(frame, event, _argument):
+            nonlocal left
+            if not frame.f_code.co_filename.endswith(TRACED):
+                return None
+            if event == "line":
+                left -= 1
+                if left < 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+            return trace
+
+        try:
+            sys.settrace(trace)
+            work()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(pid, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "it failed by itself"
+    return os.WIFSIGNALED(status)
+
+
+TRACED = ("launchers/spool.py", "launchers/spool_files.py", "launchers/actions.py")
+
+
+def collect_in(folder):
+    with project_in(folder) as project:
+        take_in(project)
+
+
+def order_in(folder):
+    with project_in(folder) as project:
+        order_ready(project)
+
+
+def test_taking_in_may_be_killed_anywhere(computed):
+    folder, copy = computed
+    chance = random.Random(5)
+    n_kills, step = 0, 0
+    _restore(folder, copy)
+    while killed_at(step, lambda: collect_in(folder)):
+        n_kills += 1
+        collect_in(folder)
+        check_taken_in_once(folder)
+        step += chance.randint(5, 15)
+        _restore(folder, copy)
+    print(f"{n_kills} kills, {step} steps")
+    assert n_kills >= 30
+
+
+def test_ordering_may_be_killed_anywhere(submitted):
+    folder, copy = submitted
+    chance = random.Random(6)
+    n_kills, step = 0, 0
+    _restore(folder, copy)
+    while killed_at(step, lambda: order_in(folder)):
+        n_kills += 1
+        with project_in(folder) as project:
+            take_in(project)
+            order_ready(project)
+            out = {name: state for name, state in states(project).items() if "derive" not in name}
+            assert set(out.values()) == {"RESERVED"}
+            assert len(spooling.orders_out(project)) == 2
+            for order in project.settings.runs.glob("*/offline/*/order.json"):
+                spool = Spool(order.parent)
+                assert spool.is_newest or spool.begun(), "a lost order could still be run"
+        step += chance.randint(5, 15)
+        _restore(folder, copy)
+    print(f"{n_kills} kills, {step} steps")
+    assert n_kills >= 10
+
+
+def test_two_that_collect_at_once_take_in_once(spooled, heterofire):
+    command = [sys.executable, "-P", "-m", "heterofire.launchers.cli", "collect", "--json"]
+    both = [
+        subprocess.Popen(command, cwd=spooled, stdout=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    taken = [json.loads(process.communicate(timeout=120)[0]) for process in both]
+    assert sorted(len(one["done"]) for one in taken) == [0, 3]
+    check_taken_in_once(spooled)
+
+
+def test_a_killed_node_is_replaced_and_a_stopped_one_gives_back(project):
+    folder = project.settings.folder
+    orders = order_ready(project)
+    killed = start_node(folder, orders[0])
+    spool = Spool(orders[0])
+    wait_for(lambda: spool.begun() is not None)
+    taken = take_in(project)
+    assert len(taken.running) == 1
+    assert len(taken.waiting) == 1
+    assert states(project)[taken.running[0]] == "RUNNING"
+    killed.kill()
+    killed.wait()
+    taken = take_in(project)
+    assert "died" in taken.again[0][1]
+    assert states(project)[taken.again[0][0]] == "READY"
+    late = start_node(folder, orders[0])
+    assert late.wait(timeout=60) == 0
+    assert spool.end() is None, "a withdrawn order was run"
+
+
+def test_an_order_that_got_no_job_is_given_back(submitted):
+    folder, copy = submitted
+    _restore(folder, copy)
+    subprocess.run([sys.executable, "-c", ORDER, str(folder)], check=True)
+    with project_in(folder) as project:
+        taken = take_in(project)
+        assert len(taken.again) == 2
+        assert "no job was submitted" in taken.again[0][1]
+
+
+ORDER = """\
+import sys
+from pathlib import Path
+from heterofire.launchers.project import Project
+from heterofire.launchers.settings import load_settings
+from heterofire.launchers.spool import order_ready
+with Project(load_settings(folder=Path(sys.argv[1]))) as project:
+    order_ready(project)
+"""
+
+
+def test_an_order_with_a_job_waits_for_it(project):
+    orders = order_ready(project)
+    for order in orders:
+        project.launchpad.set_reservation_id(Spool(order).launch_id, 4711)
+        old = time.time() - 7 * 86400
+        os.utime(order / "order.json", (old, old))
+    taken = take_in(project)
+    assert len(taken.waiting) == 2
+    fw_id = project.launchpad.get_fw_ids({"state": "RESERVED"})[0]
+    assert give_up(project, fw_id, "CANCELLED by 1000")
+    again = project.launchpad.get_fw_by_id(fw_id)
+    assert again.state == "READY"
+    assert again.spec["heterofire"]["lost_reasons"] == ["CANCELLED by 1000"]
+
+
+def test_a_firework_lost_again_and_again_fails_with_all_reasons(project):
+    for n in range(spooling.MAX_LOST + 1):
+        order_ready(project)
+        fw_id = project.launchpad.get_fw_ids({"state": "RESERVED"})[0]
+        assert give_up(project, fw_id, f"NODE_FAIL {n}")
+    assert project.launchpad.get_fw_by_id(fw_id).state == "FIZZLED"
+    failed = next(s for s in job_statuses(project.launchpad) if s.state == "FIZZLED")
+    assert "NODE_FAIL 0" in failed.reason
+    assert "NODE_FAIL 5" in failed.reason
+
+
+def test_a_damaged_result_is_not_believed(spooled):
+    (end,) = spooled.glob("runs/K_bulk*/offline/*/end.json")
+    end.write_text(end.read_text().replace("COMPLETED", "FIZZLED  "))
+    with project_in(spooled) as project:
+        taken = take_in(project)
+        assert "checksum" in taken.again[0][1]
+        assert order_ready(project) != [], "second is ready"
+        assert states(project)["K/bulk"] == "COMPLETED", "its outputs were found, none computed"
+
+
+def test_files_that_are_still_on_their_way_are_waited_for(spooled):
+    (end,) = spooled.glob("runs/K_bulk*/offline/*/end.json")
+    run = end.parent.parent.parent
+    whole = (run / "vasprun.xml").read_bytes()
+    (run / "vasprun.xml").write_bytes(whole[:1000])
+    with project_in(spooled) as project:
+        taken = take_in(project)
+        assert "vasprun.xml" in taken.troubles[0][1]
+        assert states(project)["K/bulk"] in ("RESERVED", "RUNNING")
+        (run / "vasprun.xml").write_bytes(whole)
+        assert take_in(project).done == ["K/bulk"]
+
+
+def test_a_run_that_failed_says_why(project):
+    orders = order_ready(project)
+    for order in orders:
+        incar = Spool(order).run_folder / "INCAR"
+        incar.write_text(incar.read_text() + "LHFCALC = .TRUE.\n")
+    assert start_node(project.settings.folder, *orders).wait(timeout=60) == 0
+    taken = take_in(project)
+    assert len(taken.failed) == 2
+    failed = [s for s in job_statuses(project.launchpad) if s.state == "FIZZLED"]
+    assert all("LHFCALC" in status.reason for status in failed)
+
+
+def test_the_first_to_write_wins(tmp_path):
+    assert write_first(tmp_path / "begun.json", sealed({"by": "a"}))
+    assert not write_first(tmp_path / "begun.json", sealed({"by": "b"}))
+    assert [path.name for path in tmp_path.iterdir()] == ["begun.json"]
+
+
+def wait_for(claim, seconds=60.0):
+    end = time.monotonic() + seconds
+    while not claim():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
