@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -204,3 +204,41 @@ def heterofire() -> Callable[..., subprocess.CompletedProcess[str]]:
 def molecules() -> str:
     """A study that takes seconds."""
     return _MOLECULES
+
+
+@dataclass(frozen=True)
+class MongoServer:
+    """A server that speaks MongoDB's wire protocol, in a process of its own."""
+
+    port: int
+    process: "subprocess.Popen[str]"
+
+    def name_in(self, folder: Path, name: str = "fireworks", more: str = "") -> Path:
+        """Write the my_launchpad.yaml that names it."""
+        path = folder / "my_launchpad.yaml"
+        path.write_text(f"host: 127.0.0.1\nport: {self.port}\nname: {name}\n{more}")
+        return path
+
+
+@pytest.fixture
+def start_mongodb() -> Any:
+    """Start servers of tests/mongo_server.py that live as long as the test."""
+    servers = []
+
+    def start(*options: str) -> MongoServer:
+        script = Path(__file__).parent / "mongo_server.py"
+        command = [sys.executable, str(script), *options]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        servers.append(process)
+        return MongoServer(int(process.stdout.readline()), process)
+
+    yield start
+    for process in servers:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def mongodb(start_mongodb) -> MongoServer:
+    """A server that is empty."""
+    return start_mongodb()

@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from pathlib import Path
 
 import pytest
 from fireworks import Firework, FWAction, PyTask, Workflow
 
 from heterofire.launchers import spool as spooling
+from heterofire.launchers.launchpads import open_launchpad
 from heterofire.launchers.project import Project
 from heterofire.launchers.settings import load_settings
 from heterofire.launchers.spool import give_up, order_ready, take_in
@@ -212,6 +214,8 @@ def killed_at(step, work):
             sys.settrace(trace)
             work()
             os._exit(0)
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(1)
     _, status = os.waitpid(pid, 0)
@@ -269,6 +273,40 @@ def test_ordering_may_be_killed_anywhere(submitted):
     assert n_kills >= 10
 
 
+def in_a_process(work):
+    """Do the work in a process of its own: a client of pymongo does not outlive a fork."""
+    assert not killed_at(sys.maxsize, work)
+
+
+def move_to_server(folder, server, name):
+    """Move a project's LaunchPad from its file to a server."""
+    before = open_launchpad(embedded=folder / "launchpad.db").db
+    after = open_launchpad(my_launchpad=server.name_in(folder, name), embedded=folder / "unused").db
+    for collection in ("fireworks", "launches", "workflows", "fw_id_assigner"):
+        if documents := list(before[collection].find()):
+            after[collection].insert_many(documents)
+
+
+@pytest.mark.slow
+def test_taking_in_into_mongodb_may_be_killed_anywhere(computed, mongodb, monkeypatch):
+    """There a kill also falls between changes that belong together, and leaves locks."""
+    monkeypatch.setattr(sys.modules[__name__], "TRACED", (*TRACED, "fireworks/core/launchpad.py"))
+    folder, copy = computed
+    chance = random.Random(7)
+    n_kills, step, was_killed = 0, 0, True
+    while was_killed:
+        _restore(folder, copy)
+        name = f"fireworks-{n_kills}"
+        in_a_process(lambda name=name: move_to_server(folder, mongodb, name))
+        was_killed = killed_at(step, lambda: collect_in(folder))
+        in_a_process(lambda: collect_in(folder))
+        in_a_process(lambda: check_taken_in_once(folder))
+        n_kills += was_killed
+        step += chance.randint(30, 60)
+    print(f"{n_kills} kills, {step} steps")
+    assert n_kills >= 30
+
+
 def test_two_that_collect_at_once_take_in_once(spooled, heterofire):
     command = [sys.executable, "-P", "-m", "heterofire.launchers.cli", "collect", "--json"]
     both = [
@@ -312,6 +350,7 @@ def test_an_order_that_got_no_job_is_given_back(submitted):
 ORDER = """\
 import sys
 from pathlib import Path
+from heterofire.launchers.launchpads import open_launchpad
 from heterofire.launchers.project import Project
 from heterofire.launchers.settings import load_settings
 from heterofire.launchers.spool import order_ready
