@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from fireworks import LaunchPad
+from pymongo.errors import PyMongoError
 
 from ..structures.errors import HeteroError
+from .launchpads import wait_for_server
 from .recovery import recover
 from .settings import Settings
 from .worker import worker_locks, workers_folder
@@ -48,6 +50,7 @@ class Pool:
         self._query = dict(query or {})
         self._processes: list[subprocess.Popen[bytes]] = []
         self._n_deaths = 0
+        self._has_lost_server = False
 
     def run(self, on_tick: Callable[[], None]) -> None:
         """Work until nothing is left that could be run; ``on_tick`` is called all the while.
@@ -59,13 +62,27 @@ class Pool:
         """
         recover(self._launchpad, worker_locks(self._settings))
         try:
-            while self._is_work_left() or self._processes:
-                self._keep_workers()
-                on_tick()
+            while self._goes_on(on_tick):
                 time.sleep(_POLL_S)
         finally:
             self._end_all()
         on_tick()
+
+    def _goes_on(self, on_tick: Callable[[], None]) -> bool:
+        """Look after the workers once; False when nothing is left to do."""
+        try:
+            if self._has_lost_server:
+                wait_for_server(self._launchpad)
+                recover(self._launchpad, worker_locks(self._settings))
+                self._has_lost_server = False
+            if not (self._is_work_left() or self._processes):
+                return False
+            self._keep_workers()
+            on_tick()
+        except PyMongoError as error:
+            _log.warning("lost the MongoDB server: %s", str(error)[:200])
+            self._has_lost_server = True
+        return True
 
     def _is_work_left(self) -> bool:
         """Tell whether a firework is ready or being run."""

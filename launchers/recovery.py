@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 from fireworks import LaunchPad
 
@@ -18,8 +19,10 @@ from .liveness import is_dead
 
 _log = logging.getLogger(__name__)
 
+_Suspect = TypeVar("_Suspect")
 _OPEN = {"state": {"$in": ["READY", "RUNNING", "WAITING", "RESERVED", "FIZZLED"]}}
 _OURS = {"spec.heterofire": {"$exists": True}}
+_LONG_LOOK_S = 0.5
 _WATCH_S = 2.0  # live processes spend milliseconds in the states that are watched
 
 
@@ -38,7 +41,7 @@ def recover(launchpad: LaunchPad, locks: Path) -> list[int]:
     list of int
         Fireworks that are queued again; finished outputs in their folders are kept and used.
     """
-    for fw_id in _lasting(lambda: _locked(launchpad)):
+    for fw_id, _ in _lasting(lambda: _locked(launchpad)):
         _log.warning("the workflow of firework %d was left locked: freed", fw_id)
         launchpad.workflows.update_one({"nodes": fw_id}, {"$unset": {"locked": True}})
     _remove_orphans(launchpad)
@@ -68,13 +71,20 @@ def rerun_failed(launchpad: LaunchPad, fw_ids: Iterable[int]) -> list[int]:
     return failed
 
 
-def _lasting(suspects: Callable[[], set[int]]) -> set[int]:
-    """Return those that are suspect all through the watch; without suspects there is no watch."""
+def _lasting(suspects: Callable[[], set[_Suspect]]) -> set[_Suspect]:
+    """Return those that are suspect all through the watch; without suspects there is no watch.
+
+    The watch starts anew after a look that took long: a server that was paused held up the
+    live processes as well.
+    """
     lasting = suspects()
     end = time.monotonic() + _WATCH_S
     while lasting and time.monotonic() < end:
         time.sleep(0.1)
+        before = time.monotonic()
         lasting &= suspects()
+        if time.monotonic() - before > _LONG_LOOK_S:
+            end = time.monotonic() + _WATCH_S
     return lasting
 
 
@@ -96,10 +106,14 @@ def _half_taken(launchpad: LaunchPad) -> set[int]:
     return set(launchpad.get_fw_ids(query))
 
 
-def _locked(launchpad: LaunchPad) -> set[int]:
-    """Return one firework of each workflow that is locked now."""
-    found = launchpad.workflows.find({"locked": {"$exists": True}}, {"nodes": 1})
-    return {workflow["nodes"][0] for workflow in found}
+def _locked(launchpad: LaunchPad) -> set[tuple[int, str]]:
+    """Return one firework of each workflow that is locked now, and when it was last changed.
+
+    A busy workflow is locked at every look, but changed between them.
+    """
+    query = {"locked": {"$exists": True}}
+    found = launchpad.workflows.find(query, {"nodes": 1, "updated_on": 1})
+    return {(workflow["nodes"][0], str(workflow.get("updated_on"))) for workflow in found}
 
 
 def _remove_orphans(launchpad: LaunchPad) -> None:

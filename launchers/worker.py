@@ -14,11 +14,13 @@ from typing import Any
 
 from fireworks import FWorker, LaunchPad
 from fireworks.core.rocket_launcher import launch_rocket
+from pymongo.errors import PyMongoError
 
 from ..workflows.custody import stop_running
-from .launchpads import open_launchpad
+from .launchpads import open_launchpad, wait_for_server
 from .liveness import die_with_parent, worker_name
 from .offline import run_orders
+from .recovery import recover
 from .settings import Settings, load_settings
 
 _log = logging.getLogger(__name__)
@@ -59,15 +61,25 @@ def work(launchpad: LaunchPad, settings: Settings, query: Mapping[str, Any]) -> 
     name = worker_name(worker_locks(settings))
     stopping = _stop_on_signals()
     fworker = FWorker(name=name, env=worker_environment(settings), query=dict(query))
+    has_lost_server = False
     while not stopping:
-        os.chdir(settings.folder)
-        ran = launch_rocket(launchpad, fworker, strm_lvl="CRITICAL")
-        if stopping:
-            _queue_again(launchpad, name)
-        elif not ran:
-            if not _somebody_works(launchpad, query):
-                return 0
-            time.sleep(_IDLE_S)
+        try:
+            if has_lost_server:
+                wait_for_server(launchpad, stopping)
+                recover(launchpad, worker_locks(settings))
+                _end_own(launchpad, name)
+                has_lost_server = False
+            os.chdir(settings.folder)
+            ran = launch_rocket(launchpad, fworker, strm_lvl="CRITICAL")
+            if stopping:
+                _queue_again(launchpad, name)
+            elif not ran and not (settings.my_launchpad and _end_own(launchpad, name)):
+                if not _somebody_works(launchpad, query):
+                    return 0
+                time.sleep(_IDLE_S)
+        except PyMongoError as error:
+            _log.warning("lost the MongoDB server: %s", str(error)[:200])
+            has_lost_server = True
     return 128 + stopping[0]
 
 
@@ -99,6 +111,29 @@ def _queue_again(launchpad: LaunchPad, name: str) -> None:
         launchpad.rerun_fw(launch["fw_id"])
 
 
+def _end_own(launchpad: LaunchPad, name: str) -> list[int]:
+    """Put right what this worker, which runs nothing now, seems to be running still.
+
+    A server that went away may have heard of the end of a launch only in part, and FireWorks
+    passes over a workflow that stays locked. What was stored is found again, not computed.
+    """
+    launch = launchpad.launches.find_one({"fworker.name": name}, sort=[("launch_id", -1)])
+    if launch is None:
+        return []
+    held = {"launches": launch["launch_id"], "state": {"$in": ["RESERVED", "RUNNING", "FIZZLED"]}}
+    trace = ((launch.get("action") or {}).get("stored_data") or {}).get("_exception") or {}
+    own = []
+    for firework in launchpad.fireworks.find(held, {"fw_id": 1, "state": 1}):
+        if launch["state"] == "COMPLETED":
+            launchpad._refresh_wf(firework["fw_id"])
+        elif firework["state"] != "FIZZLED" or "pymongo.errors" in trace.get("_stacktrace", ""):
+            launchpad.rerun_fw(firework["fw_id"])
+        else:
+            continue
+        own.append(firework["fw_id"])
+    return own
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one worker process; the pool starts it."""
     parser = argparse.ArgumentParser(description="one heterofire worker")
@@ -115,6 +150,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         locks, stopping = worker_locks(settings), _stop_on_signals()
         return run_orders(arguments.offline, settings, locks=locks, stopping=stopping)
     launchpad = open_launchpad(my_launchpad=settings.my_launchpad, embedded=settings.launchpad)
+    if settings.my_launchpad is not None:
+        wait_for_server(launchpad)
     return work(launchpad, settings, json.loads(arguments.query))
 
 
