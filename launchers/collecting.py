@@ -22,13 +22,28 @@ def print_collected(project: Project, *, dry_run: bool, as_json: bool) -> int:
         print(json.dumps(taken.to_dict() | {"n_run_here": n_here}, indent=1))
     else:
         print(collected_words(taken))
-    for name, reason in taken.failed:
-        print(f"failed: {name}: {reason}", file=sys.stderr)
-    for name, reason in taken.again:
-        print(f"queued again: {name}: {reason}", file=sys.stderr)
-    for name, reason in taken.troubles:
-        print(f"not taken in: {name}: {reason}", file=sys.stderr)
+    _print_reasons(taken)
     return 1 if taken.failed or taken.troubles else 0
+
+
+def collect_first(project: Project) -> None:
+    """Take in what is out, if anything is, before more is started; say so on stderr."""
+    if not orders_out(project):
+        return
+    taken = take_in(project)
+    run_what_needs_a_database(project)
+    print(collected_words(taken), file=sys.stderr)
+    _print_reasons(taken)
+
+
+def _print_reasons(taken: TakenIn) -> None:
+    """Print what was not simply stored, and why."""
+    listed = {
+        "failed": taken.failed, "queued again": taken.again, "not taken in": taken.troubles
+    }  # fmt: skip
+    for what, items in listed.items():
+        for name, reason in items:
+            print(f"{what}: {name}: {reason}", file=sys.stderr)
 
 
 def collected_words(taken: TakenIn) -> str:

@@ -16,7 +16,7 @@ from ..structures.errors import HeteroError
 from .launchpads import wait_for_server
 from .recovery import recover
 from .settings import Settings
-from .worker import worker_locks, workers_folder
+from .worker import is_work_left, worker_locks, workers_folder
 
 _log = logging.getLogger(__name__)
 
@@ -86,8 +86,7 @@ class Pool:
 
     def _is_work_left(self) -> bool:
         """Tell whether a firework is ready or being run."""
-        busy = self._query | {"state": {"$in": ["READY", "RUNNING", "RESERVED"]}}
-        return bool(self._launchpad.get_fw_ids(busy, limit=1))
+        return is_work_left(self._launchpad, self._query)
 
     def _keep_workers(self) -> None:
         """Replace workers that died; start the first ones."""

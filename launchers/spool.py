@@ -31,12 +31,11 @@ from .liveness import is_dead, worker_name
 from .project import Project
 from .recovery import recover
 from .settings import Settings
-from .spool_files import VERSION, WITHDRAWN, Spool, not_arrived
+from .spool_files import OFFLINE, VERSION, WITHDRAWN, Spool, not_arrived
 from .worker import worker_environment, worker_locks, workers_folder
 
 _log = logging.getLogger(__name__)
 
-OFFLINE = "offline"  # the worker of a launch that is out: recovery never takes it for a dead one
 MAX_LOST = 5
 _BUSY = ["RESERVED", "RUNNING"]
 _ARRIVING_S = 600.0  # how long files of another machine may stay unseen

@@ -28,6 +28,7 @@ from ..structures.errors import RunError
 from ..structures.files import write_atomic, write_error
 
 FOLDER = "offline"
+OFFLINE = "offline"  # the worker of a launch that is out: recovery never takes it for a dead one
 VERSION = 1
 WITHDRAWN = "withdrawn"
 

@@ -22,10 +22,20 @@ from .liveness import die_with_parent, worker_name
 from .offline import run_orders
 from .recovery import recover
 from .settings import Settings, load_settings
+from .spool_files import OFFLINE
 
 _log = logging.getLogger(__name__)
 
 _IDLE_S = 0.3
+
+
+class _Worker(FWorker):  # type: ignore[misc]
+    """FireWorks' worker, stored with its launches without the database: a URL may hold secrets."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what is stored with a launch."""
+        stored: dict[str, Any] = super().to_dict()
+        return stored | {"env": {k: v for k, v in stored["env"].items() if k != "database"}}
 
 
 def workers_folder(settings: Settings) -> Path:
@@ -60,7 +70,7 @@ def work(launchpad: LaunchPad, settings: Settings, query: Mapping[str, Any]) -> 
     """
     name = worker_name(worker_locks(settings))
     stopping = _stop_on_signals()
-    fworker = FWorker(name=name, env=worker_environment(settings), query=dict(query))
+    fworker = _Worker(name=name, env=worker_environment(settings), query=dict(query))
     has_lost_server = False
     while not stopping:
         try:
@@ -74,7 +84,7 @@ def work(launchpad: LaunchPad, settings: Settings, query: Mapping[str, Any]) -> 
             if stopping:
                 _queue_again(launchpad, name)
             elif not ran and not (settings.my_launchpad and _end_own(launchpad, name)):
-                if not _somebody_works(launchpad, query):
+                if not is_work_left(launchpad, query):
                     return 0
                 time.sleep(_IDLE_S)
         except PyMongoError as error:
@@ -96,10 +106,20 @@ def _stop_on_signals() -> list[int]:
     return stopping
 
 
-def _somebody_works(launchpad: LaunchPad, query: Mapping[str, Any]) -> bool:
-    """Tell whether a firework is being run whose end may make another one ready."""
-    busy = dict(query) | {"state": {"$in": ["READY", "RUNNING", "RESERVED"]}}
-    return bool(launchpad.get_fw_ids(busy, limit=1))
+def is_work_left(launchpad: LaunchPad, query: Mapping[str, Any]) -> bool:
+    """Tell whether a firework is ready, or being run whose end may make another one ready.
+
+    Those that are out on compute nodes without a database are not waited for: their ends come
+    with ``heterofire collect``.
+    """
+    if launchpad.get_fw_ids(dict(query) | {"state": "READY"}, limit=1):
+        return True
+    busy = dict(query) | {"state": {"$in": ["RUNNING", "RESERVED"]}}
+    for firework in launchpad.fireworks.find(busy, {"launches": 1}):
+        last = {"launch_id": {"$in": firework["launches"][-1:]}, "fworker.name": OFFLINE}
+        if launchpad.launches.find_one(last, {"launch_id": 1}) is None:
+            return True
+    return False
 
 
 def _queue_again(launchpad: LaunchPad, name: str) -> None:
