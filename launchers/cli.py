@@ -428,6 +428,12 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(1)
+    except Exception as error:
+        if not type(error).__module__.startswith("pymongo."):  # imported only where it is used
+            raise
+        print(f"error: lost the MongoDB server: {str(error)[:300]}", file=sys.stderr)
+        print("nothing is lost: run the same command again", file=sys.stderr)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

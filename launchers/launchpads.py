@@ -215,6 +215,19 @@ def check_server(launchpad: LaunchPad, named_in: Path) -> None:
         raise StoreError(_refusal(launchpad, named_in, error)) from None  # a cause may hold secrets
 
 
+def is_lost_server(error: BaseException) -> bool:
+    """Tell whether an error of a LaunchPad is its server's; FireWorks wraps some as text.
+
+    Examples
+    --------
+    >>> is_lost_server(PyMongoError("gone")), is_lost_server(RuntimeError("pymongo.errors.Gone"))
+    (True, True)
+    >>> is_lost_server(RuntimeError("Error refreshing workflow: KeyError"))
+    False
+    """
+    return isinstance(error, PyMongoError) or "pymongo.errors" in str(error)
+
+
 def wait_for_server(launchpad: LaunchPad, stopping: Sequence[int] = ()) -> None:
     """Return once the server answers again, or when `stopping` holds a signal.
 

@@ -13,7 +13,7 @@ from fireworks import LaunchPad
 from pymongo.errors import PyMongoError
 
 from ..structures.errors import HeteroError
-from .launchpads import wait_for_server
+from .launchpads import is_lost_server, wait_for_server
 from .recovery import recover
 from .settings import Settings
 from .worker import is_work_left, worker_locks, workers_folder
@@ -79,7 +79,9 @@ class Pool:
                 return False
             self._keep_workers()
             on_tick()
-        except PyMongoError as error:
+        except (PyMongoError, RuntimeError) as error:
+            if not is_lost_server(error):
+                raise
             _log.warning("lost the MongoDB server: %s", str(error)[:200])
             self._has_lost_server = True
         return True

@@ -52,12 +52,7 @@ def recover(launchpad: LaunchPad, locks: Path) -> list[int]:
     for fw_id in lost:
         _log.warning("firework %d was lost with its worker: queued again", fw_id)
     for fw_id in _lasting(lambda: _half_ended(launchpad)):
-        _log.warning("firework %d had ended, and its workflow was not told: told now", fw_id)
-        busy = {
-            "$set": {"state": "RUNNING"}
-        }  # else FireWorks finds nothing new, and adds no detour
-        launchpad.fireworks.update_one({"fw_id": fw_id, "state": "COMPLETED"}, busy)
-        launchpad._refresh_wf(fw_id)
+        _tell_workflow(launchpad, fw_id)
     _refresh_stuck(launchpad)
     return lost
 
@@ -127,13 +122,32 @@ def _remove_orphans(launchpad: LaunchPad) -> None:
 
 
 def _half_ended(launchpad: LaunchPad) -> set[int]:
-    """Return completed fireworks of which their workflow does not know that they are."""
+    """Return fireworks whose last launch is completed, and of which their workflow is not told.
+
+    FireWorks calls some of them FIZZLED: its server went away while it told.
+    """
     found: set[int] = set()
     for workflow in launchpad.workflows.find(_OPEN, {"nodes": 1, "fw_states": 1}):
-        done = {"fw_id": {"$in": workflow["nodes"]}, "state": "COMPLETED"}
-        known = workflow.get("fw_states", {})
-        found |= {i for i in launchpad.get_fw_ids(done) if known.get(str(i)) != "COMPLETED"}
+        nodes, known = {"fw_id": {"$in": workflow["nodes"]}}, workflow.get("fw_states", {})
+        done = launchpad.get_fw_ids(nodes | {"state": "COMPLETED"})
+        found |= {i for i in done if known.get(str(i)) != "COMPLETED"}
+        failed = launchpad.fireworks.find(nodes | {"state": "FIZZLED"}, {"fw_id": 1, "launches": 1})
+        for firework in failed:
+            last = {"launch_id": {"$in": firework["launches"][-1:]}, "state": "COMPLETED"}
+            if launchpad.launches.find_one(last, {"launch_id": 1}):
+                found.add(firework["fw_id"])
     return found
+
+
+def _tell_workflow(launchpad: LaunchPad, fw_id: int) -> None:
+    """Let the end of a firework have its effects: its children ready, its detours added."""
+    _log.warning("firework %d had ended, and its workflow was not told: told now", fw_id)
+    # Else FireWorks sees nothing new in it.
+    launchpad.fireworks.update_one({"fw_id": fw_id}, {"$set": {"state": "RUNNING"}})
+    try:
+        launchpad._refresh_wf(fw_id)
+    except RuntimeError as error:
+        _log.warning("%s", str(error).strip().splitlines()[-1])
 
 
 def _refresh_stuck(launchpad: LaunchPad) -> None:

@@ -173,6 +173,8 @@ def take_in(project: Project) -> TakenIn:
                 _settle(project, launch, taken)
             except (HeteroError, OSError) as error:
                 taken.troubles.append((launch.name, str(error)))
+            except RuntimeError as error:  # FireWorks', about a workflow that it cannot refresh
+                taken.troubles.append((launch.name, str(error).strip().splitlines()[-1]))
     return taken
 
 

@@ -17,7 +17,7 @@ from fireworks.core.rocket_launcher import launch_rocket
 from pymongo.errors import PyMongoError
 
 from ..workflows.custody import stop_running
-from .launchpads import open_launchpad, wait_for_server
+from .launchpads import is_lost_server, open_launchpad, wait_for_server
 from .liveness import die_with_parent, worker_name
 from .offline import run_orders
 from .recovery import recover
@@ -87,7 +87,9 @@ def work(launchpad: LaunchPad, settings: Settings, query: Mapping[str, Any]) -> 
                 if not is_work_left(launchpad, query):
                     return 0
                 time.sleep(_IDLE_S)
-        except PyMongoError as error:
+        except (PyMongoError, RuntimeError) as error:
+            if not is_lost_server(error):
+                raise
             _log.warning("lost the MongoDB server: %s", str(error)[:200])
             has_lost_server = True
     return 128 + stopping[0]
@@ -146,7 +148,7 @@ def _end_own(launchpad: LaunchPad, name: str) -> list[int]:
     for firework in launchpad.fireworks.find(held, {"fw_id": 1, "state": 1}):
         if launch["state"] == "COMPLETED":
             launchpad._refresh_wf(firework["fw_id"])
-        elif firework["state"] != "FIZZLED" or "pymongo.errors" in trace.get("_stacktrace", ""):
+        elif launch["state"] != "FIZZLED" or "pymongo.errors" in trace.get("_stacktrace", ""):
             launchpad.rerun_fw(firework["fw_id"])
         else:
             continue

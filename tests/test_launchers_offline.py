@@ -110,7 +110,7 @@ def computed(submitted):
 
 def _copy(folder):
     copy = folder.with_name(f"{folder.name}-{len(list(folder.parent.iterdir()))}")
-    shutil.copytree(folder, copy)
+    shutil.copytree(folder, copy, ignore=lambda *_: [".workers"])  # closing it drops our locks
     return copy
 
 
@@ -317,7 +317,7 @@ def test_two_that_collect_at_once_take_in_once(spooled, heterofire):
     check_taken_in_once(spooled)
 
 
-def test_a_killed_node_is_replaced_and_a_stopped_one_gives_back(project):
+def test_what_a_killed_node_ran_is_queued_again_and_its_order_is_void(project):
     folder = project.settings.folder
     orders = order_ready(project)
     killed = start_node(folder, orders[0])
@@ -335,6 +335,81 @@ def test_a_killed_node_is_replaced_and_a_stopped_one_gives_back(project):
     late = start_node(folder, orders[0])
     assert late.wait(timeout=60) == 0
     assert spool.end() is None, "a withdrawn order was run"
+
+
+def test_a_job_that_is_started_again_goes_on(project):
+    order = order_ready(project)[0]
+    killed = start_node(project.settings.folder, order)
+    wait_for(lambda: Spool(order).begun() is not None)
+    killed.kill()
+    killed.wait()
+    assert start_node(project.settings.folder, order).wait(timeout=60) == 0
+    taken = take_in(project)
+    assert len(taken.done) == 1
+    assert launches_of(project)[taken.done[0]] == 1
+
+
+def test_a_node_that_is_told_to_stop_gives_back(project):
+    folder = project.settings.folder
+    slow = Firework(PyTask(func="time.sleep", args=[4]), spec=dict(OURS), name="slow")
+    project.launchpad.add_wf(Workflow([slow]))
+    (order,) = order_ready(project, query={"name": "slow"})
+    node = start_node(folder, order)
+    wait_for(lambda: Spool(order).begun() is not None)
+    node.send_signal(signal.SIGTERM)
+    assert node.wait(timeout=60) == 128 + signal.SIGTERM
+    assert take_in(project).again == [("slow", "told to stop by SIGTERM")]
+    assert states(project)["slow"] == "READY"
+
+
+def test_two_jobs_never_compute_in_one_folder(project):
+    order = order_ready(project)[0]
+    first, second = (start_node(project.settings.folder, order) for _ in range(2))
+    assert sorted([first.wait(timeout=60), second.wait(timeout=60)]) in ([0, 0], [0, 1])
+    assert len(take_in(project).done) == 1
+    assert list(Spool(order).run_folder.glob("part-*")) == []
+
+
+def test_a_result_database_that_cannot_be_written_loses_nothing(spooled):
+    database = spooled / "results.db"
+    kept = database.read_bytes()
+    database.write_bytes(b"not a database" * 1000)
+    with project_in(spooled) as project:
+        taken = take_in(project)
+        assert taken.done == ["first"]
+        assert len(taken.troubles) == 2
+        assert "FIZZLED" not in states(project).values()
+    database.write_bytes(kept)
+    collect_in(spooled)
+    check_taken_in_once(spooled)
+
+
+def test_launch_takes_in_before_it_starts_more(spooled, heterofire):
+    done = heterofire(spooled, "launch", "-j", "1")
+    assert done.returncode == 0, done.stderr
+    assert "3 results taken in" in done.stderr
+    with project_in(spooled) as project:
+        assert set(states(project).values()) == {"COMPLETED"}
+
+
+def test_a_launch_on_this_machine_does_not_wait_for_what_is_out(project, heterofire):
+    order_ready(project, limit=1)
+    done = heterofire(project.settings.folder, "launch", "-j", "1")
+    assert done.returncode == 0, done.stderr
+    assert sorted(states(project).values()) == ["COMPLETED", "RESERVED", "WAITING"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("my_fworker.yaml", "env: {heterofire: {cluster: {offline: true}}}\n"),
+        ("my_qadapter.yaml", "rocket_launch: rlaunch singleshot --offline\n"),
+    ],
+)
+def test_a_project_says_that_its_nodes_are_offline(tmp_path, name, text):
+    assert not spooling.is_offline(load_settings(folder=tmp_path))
+    (tmp_path / name).write_text(text)
+    assert spooling.is_offline(load_settings(folder=tmp_path))
 
 
 def test_an_order_that_got_no_job_is_given_back(submitted):
