@@ -9,10 +9,12 @@ import subprocess
 import sys
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fireworks import Firework, FWAction, PyTask, Workflow
+from pymatgen.io.vasp import Poscar
 
 from heterofire.launchers import spool as spooling
 from heterofire.launchers.launchpads import open_launchpad
@@ -22,6 +24,9 @@ from heterofire.launchers.spool import give_up, order_ready, take_in
 from heterofire.launchers.spool_files import Spool, file_sizes, sealed, write_first
 from heterofire.launchers.status import job_statuses
 from heterofire.results.store import ResultStore
+from heterofire.workflows.flows import step_firework
+from heterofire.workflows.planning import plan_study
+from heterofire.workflows.study import load_study
 
 STUDY = """\
 study: potassium
@@ -347,6 +352,41 @@ def test_a_job_that_is_started_again_goes_on(project):
     taken = take_in(project)
     assert len(taken.done) == 1
     assert launches_of(project)[taken.done[0]] == 1
+
+
+def test_a_child_gets_its_parents_structure_without_a_database(project):
+    folder = project.settings.folder
+    study = load_study(folder / "potassium.yaml")
+    plan = plan_study(study, "quick", engine="xtb", method="GFN1-xTB")
+    bulk = next(c for c in plan.calculations if c.label.name == "K/bulk")
+    label = replace(bulk.label, name="K/again", task="static")
+    child = replace(bulk, parents={"structure": bulk.key}, label=label)
+    about = {"plan": "p", "runs": folder / "runs", "database": str(folder / "results.db")}
+    first = step_firework(bulk, **about)
+    project.launchpad.add_wf(Workflow([first, step_firework(child, parents=[first], **about)]))
+    names = {"name": {"$in": ["K/bulk", "K/again"]}}
+    orders = order_ready(project, query=names)
+    assert all("K_bulk" in str(order) for order in orders), "the child waits for its parent"
+    for order in orders:
+        assert start_node(folder, order).wait(timeout=60) == 0
+    take_in(project)
+    (order,) = order_ready(project, query=names)
+    start = Poscar.from_file(Spool(order).run_folder / "POSCAR").structure
+    assert start.lattice == project.store.get_run(bulk.key).structure.lattice
+    assert start_node(folder, order).wait(timeout=60) == 0
+    assert take_in(project).done == ["K/again"]
+    assert project.store.has(child.key)
+
+
+def test_a_worker_of_another_machine_is_given_up_after_long_silence(project):
+    order = order_ready(project)[0]
+    spool = Spool(order)
+    spool.begin({"by": "heterofire@node-17@4711@1", "job": "", "at": ENDED["began"]})
+    spool.beat()
+    assert len(take_in(project).running) == 1
+    old = time.time() - 5 * 3600
+    os.utime(order / "beat.json", (old, old))
+    assert "silent for 5.0 h" in take_in(project).again[0][1]
 
 
 def test_a_node_that_is_told_to_stop_gives_back(project):
