@@ -83,7 +83,9 @@ def work(launchpad: LaunchPad, settings: Settings, query: Mapping[str, Any]) -> 
             ran = launch_rocket(launchpad, fworker, strm_lvl="CRITICAL")
             if stopping:
                 _queue_again(launchpad, name)
-            elif not ran and not (settings.my_launchpad and _end_own(launchpad, name)):
+            elif settings.my_launchpad and _end_own(launchpad, name):
+                continue
+            elif not ran:
                 if not is_work_left(launchpad, query):
                     return 0
                 time.sleep(_IDLE_S)

@@ -1,6 +1,7 @@
 """FireWorks' own client over MongoDB's wire protocol; see mongo_server.py."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -78,10 +79,13 @@ def atoms_in_boxes(molecules, folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("more", ["", HASTY], ids=["patient", "hasty"])
+@pytest.mark.parametrize(
+    ("more", "n_pauses"), [("", 3), (HASTY, 8)], ids=["patient client", "connections break"]
+)
 def test_four_workers_complete_each_once_while_the_server_is_paused(
-    tmp_path, mongodb, molecules, more
+    tmp_path, mongodb, molecules, more, n_pauses
 ):
+    chance = random.Random(n_pauses)
     launchpad = open_server(tmp_path, mongodb)
     launchpad._restart_ids(1, 1)
     launchpad.add_wf(atoms_in_boxes(molecules, tmp_path))
@@ -95,10 +99,10 @@ def test_four_workers_complete_each_once_while_the_server_is_paused(
         process = subprocess.Popen(
             command, cwd=tmp_path, stdout=log, stderr=log, env=os.environ | {"PYTHONPATH": path}
         )
-    for pause_s in (4.0, 5.0, 6.0):
-        time.sleep(6.0)
+    for _ in range(n_pauses):
+        time.sleep(chance.uniform(0.5, 5.0))
         mongodb.process.send_signal(signal.SIGSTOP)
-        time.sleep(pause_s)
+        time.sleep(chance.uniform(1.0, 4.0))
         mongodb.process.send_signal(signal.SIGCONT)
     assert process.wait(timeout=400) == 0, (tmp_path / "launch.log").read_text()[-3000:]
     check_each_ran_once(tmp_path, launchpad)
