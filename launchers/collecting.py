@@ -3,8 +3,9 @@
 import json
 import sys
 
+from .ordering import run_what_needs_a_database
 from .project import Project
-from .spool import TakenIn, orders_out, run_what_needs_a_database, take_in
+from .spool import TakenIn, orders_out, take_in
 
 
 def print_collected(project: Project, *, dry_run: bool, as_json: bool) -> int:

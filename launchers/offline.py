@@ -1,7 +1,7 @@
 """A worker on a compute node that reaches no database: runs what was ordered, leaves the results.
 
 It opens neither LaunchPad nor result store. What it needs was written beside the run where the
-databases are, and so were the inputs; see `spool` for that side and `spool_files` for the files.
+databases are, and so were the inputs; see `ordering` for that side and `spool_files` for the files.
 """
 
 import fcntl
@@ -39,7 +39,7 @@ def run_orders(
     Parameters
     ----------
     folders
-        The folders that `spool.order_firework` has returned.
+        The folders that `ordering.order_firework` has returned.
     settings
         Of the project; no database that they name is opened.
     locks

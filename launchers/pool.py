@@ -13,8 +13,8 @@ from fireworks import LaunchPad
 from pymongo.errors import PyMongoError
 
 from ..structures.errors import HeteroError
-from .launchpads import is_lost_server, wait_for_server
 from .recovery import recover
+from .servers import is_lost_server, wait_for_server
 from .settings import Settings
 from .worker import is_work_left, worker_locks, workers_folder
 

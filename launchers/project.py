@@ -54,7 +54,8 @@ class Project:
     @cached_property
     def launchpad(self) -> "LaunchPad":
         """Return the LaunchPad; the embedded one is made on first use."""
-        from .launchpads import check_server, open_launchpad  # FireWorks is slow to import
+        from .launchpads import open_launchpad  # FireWorks is slow to import
+        from .servers import check_server
 
         launchpad = open_launchpad(
             my_launchpad=self.settings.my_launchpad,

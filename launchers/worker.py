@@ -17,10 +17,11 @@ from fireworks.core.rocket_launcher import launch_rocket
 from pymongo.errors import PyMongoError
 
 from ..workflows.custody import stop_running
-from .launchpads import is_lost_server, open_launchpad, wait_for_server
+from .launchpads import open_launchpad
 from .liveness import die_with_parent, worker_name
 from .offline import run_orders
 from .recovery import recover
+from .servers import is_lost_server, wait_for_server
 from .settings import Settings, load_settings
 from .spool_files import OFFLINE
 

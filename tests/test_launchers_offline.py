@@ -18,9 +18,10 @@ from pymatgen.io.vasp import Poscar
 
 from heterofire.launchers import spool as spooling
 from heterofire.launchers.launchpads import open_launchpad
+from heterofire.launchers.ordering import is_offline, order_ready
 from heterofire.launchers.project import Project
 from heterofire.launchers.settings import load_settings
-from heterofire.launchers.spool import give_up, order_ready, take_in
+from heterofire.launchers.spool import give_up, take_in
 from heterofire.launchers.spool_files import Spool, file_sizes, sealed, write_first
 from heterofire.launchers.status import job_statuses
 from heterofire.results.store import ResultStore
@@ -228,7 +229,12 @@ def killed_at(step, work):
     return os.WIFSIGNALED(status)
 
 
-TRACED = ("launchers/spool.py", "launchers/spool_files.py", "launchers/actions.py")
+TRACED = (
+    "launchers/spool.py",
+    "launchers/ordering.py",
+    "launchers/spool_files.py",
+    "launchers/actions.py",
+)
 
 
 def collect_in(folder):
@@ -447,9 +453,9 @@ def test_a_launch_on_this_machine_does_not_wait_for_what_is_out(project, heterof
     ],
 )
 def test_a_project_says_that_its_nodes_are_offline(tmp_path, name, text):
-    assert not spooling.is_offline(load_settings(folder=tmp_path))
+    assert not is_offline(load_settings(folder=tmp_path))
     (tmp_path / name).write_text(text)
-    assert spooling.is_offline(load_settings(folder=tmp_path))
+    assert is_offline(load_settings(folder=tmp_path))
 
 
 def test_an_order_that_got_no_job_is_given_back(submitted):
@@ -465,10 +471,9 @@ def test_an_order_that_got_no_job_is_given_back(submitted):
 ORDER = """\
 import sys
 from pathlib import Path
-from heterofire.launchers.launchpads import open_launchpad
+from heterofire.launchers.ordering import order_ready
 from heterofire.launchers.project import Project
 from heterofire.launchers.settings import load_settings
-from heterofire.launchers.spool import order_ready
 with Project(load_settings(folder=Path(sys.argv[1]))) as project:
     order_ready(project)
 """
