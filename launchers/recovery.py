@@ -6,11 +6,12 @@ one of another machine, is never touched. On MongoDB a kill may also fall betwee
 belong together; the embedded LaunchPad makes them one.
 """
 
+import fcntl
 import logging
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fireworks import LaunchPad
 
@@ -41,12 +42,25 @@ def recover(launchpad: LaunchPad, locks: Path) -> list[int]:
     list of int
         Fireworks that are queued again; finished outputs in their folders are kept and used.
     """
+    with (locks.parent / "recovering").open("ab") as handle:
+        # Two at once would each queue again what the other has, and somebody has taken since.
+        fcntl.lockf(handle, fcntl.LOCK_EX)
+        return _recover(launchpad, locks)
+
+
+def _recover(launchpad: LaunchPad, locks: Path) -> list[int]:
+    """Put right what is wrong; see `recover`."""
     for fw_id, _ in _lasting(lambda: _locked(launchpad)):
         _log.warning("the workflow of firework %d was left locked: freed", fw_id)
         launchpad.workflows.update_one({"nodes": fw_id}, {"$unset": {"locked": True}})
     _remove_orphans(launchpad)
     lost = rerun_lost(launchpad)
-    for fw_id in _of_dead_workers(launchpad, locks) | _lasting(lambda: _half_taken(launchpad)):
+    for fw_id, taken_on in _lasting(lambda: _half_taken(launchpad)):
+        # Only as it was seen: it may have been given back and taken by a live worker since.
+        query = {"fw_id": fw_id, "state": "RESERVED", "launches": [], "updated_on": taken_on}
+        ready = launchpad.fireworks.update_one(query, {"$set": {"state": "READY"}})
+        lost += [fw_id] * ready.matched_count
+    for fw_id in _of_dead_workers(launchpad, locks):
         launchpad.rerun_fw(fw_id)
         lost.append(fw_id)
     for fw_id in lost:
@@ -95,10 +109,11 @@ def _of_dead_workers(launchpad: LaunchPad, locks: Path) -> set[int]:
     return found
 
 
-def _half_taken(launchpad: LaunchPad) -> set[int]:
-    """Return fireworks that are checked out at this moment but have no launch yet."""
+def _half_taken(launchpad: LaunchPad) -> set[tuple[int, Any]]:
+    """Return fireworks that are checked out but have no launch yet, and since when."""
     query = _OURS | {"state": "RESERVED", "launches": []}
-    return set(launchpad.get_fw_ids(query))
+    found = launchpad.fireworks.find(query, {"fw_id": 1, "updated_on": 1})
+    return {(firework["fw_id"], firework.get("updated_on")) for firework in found}
 
 
 def _locked(launchpad: LaunchPad) -> set[tuple[int, str]]:
