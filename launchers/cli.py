@@ -237,6 +237,16 @@ def launch(workers: Workers = 2, engine: EngineName = None, dry_run: DryRun = Fa
         raise typer.Exit(launch_ready(project, workers, dry_run=dry_run))
 
 
+@app.command(epilog="Example: heterofire collect")
+def collect(dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Take in the results of compute nodes that reach no database."""
+    from .collecting import print_collected
+    from .project import Project
+
+    with Project.here(None) as project:
+        raise typer.Exit(print_collected(project, dry_run=dry_run, as_json=as_json))
+
+
 @app.command(epilog="Example: heterofire run potassium-anode --profile quick")
 def run(
     study: StudyName,
@@ -434,6 +444,12 @@ def main() -> None:
         print("stopped; the same command goes on from here", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
+        sys.exit(1)
+    except Exception as error:
+        if not type(error).__module__.startswith("pymongo."):  # imported only where it is used
+            raise
+        print(f"error: lost the MongoDB server: {str(error)[:300]}", file=sys.stderr)
+        print("nothing is lost: run the same command again", file=sys.stderr)
         sys.exit(1)
 
 

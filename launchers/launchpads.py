@@ -12,7 +12,6 @@ from socket import gethostname
 from types import ModuleType
 from typing import Any, Literal
 
-import yaml
 from fireworks.core import rocket
 from fireworks.core.launchpad import LaunchPad
 from fireworks.utilities.fw_serializers import load_object_from_file
@@ -22,9 +21,10 @@ from ..structures.errors import InputError, StoreError
 from .claims import claim, is_alive
 from .embedded import EmbeddedClient
 from .file_systems import is_local
-from .mongodb_addresses import fill_from_environment, without_password
+from .servers import check_server, open_server
 
 Command = Literal["lpad", "rlaunch", "qlaunch"]
+
 
 # Each becomes one change of the file: a kill finds it done or not begun, never a workflow left
 # locked or a launch that is finished while its firework still runs.
@@ -143,7 +143,7 @@ class AnyLaunchPad(LaunchPad):  # type: ignore[misc]
     def from_file(cls, filename: str, f_format: str | None = None) -> LaunchPad:
         """Open the server that a YAML or JSON file names, or the embedded LaunchPad in the file."""
         if Path(filename).suffix in (".yaml", ".yml"):
-            return _open_server(Path(filename))
+            return open_server(Path(filename))
         if f_format or Path(filename).suffix == ".json":
             return LaunchPad.from_file(filename, f_format)
         return EmbeddedLaunchPad(filename)
@@ -185,27 +185,7 @@ def open_launchpad(
     """
     if my_launchpad is None:
         return EmbeddedLaunchPad(embedded, strm_lvl=strm_lvl)
-    return _open_server(my_launchpad, strm_lvl=strm_lvl)
-
-
-def _open_server(my_launchpad: Path, strm_lvl: str | None = None) -> LaunchPad:
-    """Return the LaunchPad on the MongoDB server that a file names."""
-    if not my_launchpad.is_file():
-        raise InputError(
-            f"{my_launchpad} is not there; `heterofire init` or `heterofire lpad init` writes one."
-        )
-    try:
-        content = yaml.safe_load(my_launchpad.read_text())
-        if not isinstance(content, dict) or "host" not in content:
-            raise TypeError("no `host` in it")
-        filled = fill_from_environment(content, str(my_launchpad))
-        return LaunchPad.from_dict({"strm_lvl": strm_lvl} | filled)
-    except (yaml.YAMLError, TypeError, ValueError, PyMongoError) as error:
-        reason = without_password(str(error))
-        raise InputError(
-            f"{my_launchpad} does not describe a MongoDB server ({reason}). It needs `host`, "
-            "`port` and `name`, as `heterofire init` writes them."
-        ) from error
+    return open_server(my_launchpad, strm_lvl=strm_lvl)
 
 
 def rerun_lost(launchpad: LaunchPad) -> list[int]:
@@ -251,6 +231,8 @@ def run_fireworks_command(
     if chosen is None and not {"-h", "--help", "-v", "--version"} & set(args):
         open_launchpad(embedded=embedded)  # FireWorks wants the file to be there
         chosen = embedded
+    elif chosen and not {"-h", "--help", "-v", "--version", "init"} & set(args):
+        check_server(open_launchpad(my_launchpad=chosen, embedded=embedded), chosen)
     script = import_module(f"fireworks.scripts.{kind}_run")
     before = ["-l", str(chosen)] if chosen else []
     with _our_launchpad(script, embedded if my_launchpad is None else None):
@@ -259,7 +241,8 @@ def run_fireworks_command(
         except SystemExit as error:
             return error.code if isinstance(error.code, int) else int(error.code is not None)
         except PyMongoError as error:
-            raise StoreError(f"{chosen}: {error}. Is the MongoDB server running?") from error
+            words = str(error).split(", Timeout:")[0]
+            raise StoreError(f"{chosen}: {words}. Is the MongoDB server running?") from error
         except (ValueError, FileNotFoundError) as error:
             raise InputError(f"{kind}: {error}") from error
 

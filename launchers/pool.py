@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from fireworks import LaunchPad
+from pymongo.errors import PyMongoError
 
 from ..structures.errors import HeteroError
 from ..workflows.walltime import job_times, note_start, worker_options
 from .recovery import recover
+from .servers import is_lost_server, wait_for_server
 from .settings import Settings
-from .worker import is_time_up, not_halted_here, worker_locks, workers_folder
+from .worker import is_time_up, is_work_left, not_halted_here, worker_locks, workers_folder
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +55,7 @@ class Pool:
         self._times = job_times()
         self._margin_s = worker_options(settings.worker_env).get("walltime_margin_s")
         self._n_deaths = 0
+        self._has_lost_server = False
 
     def run(self, on_tick: Callable[[], None]) -> None:
         """Work until nothing is left that could be run; ``on_tick`` is called all the while.
@@ -64,9 +67,7 @@ class Pool:
         """
         recover(self._launchpad, worker_locks(self._settings))
         try:
-            while self._can_go_on() or self._processes:
-                self._keep_workers()
-                on_tick()
+            while self._goes_on(on_tick):
                 time.sleep(_POLL_S)
         finally:
             self._end_all()
@@ -78,10 +79,27 @@ class Pool:
         """Tell whether there is work, and time for it in the job around this process."""
         return self._is_work_left() and not is_time_up(self._times, self._margin_s)
 
+    def _goes_on(self, on_tick: Callable[[], None]) -> bool:
+        """Look after the workers once; False when nothing is left to do."""
+        try:
+            if self._has_lost_server:
+                wait_for_server(self._launchpad)
+                recover(self._launchpad, worker_locks(self._settings))
+                self._has_lost_server = False
+            if not (self._can_go_on() or self._processes):
+                return False
+            self._keep_workers()
+            on_tick()
+        except (PyMongoError, RuntimeError) as error:
+            if not is_lost_server(error):
+                raise
+            _log.warning("lost the MongoDB server: %s", str(error)[:200])
+            self._has_lost_server = True
+        return True
+
     def _is_work_left(self) -> bool:
         """Tell whether a firework is ready or being run."""
-        busy = self._query | {"state": {"$in": ["READY", "RUNNING", "RESERVED"]}}
-        return bool(self._launchpad.get_fw_ids(busy, limit=1))
+        return is_work_left(self._launchpad, self._query)
 
     def _keep_workers(self) -> None:
         """Replace workers that died; start the first ones."""

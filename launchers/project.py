@@ -6,8 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from ..structures.errors import InputError, StoreError
-from .mongodb_addresses import without_password
+from ..structures.errors import InputError
 from .settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -58,6 +57,7 @@ class Project:
     def launchpad(self) -> "LaunchPad":
         """Return the LaunchPad; the embedded one is made on first use."""
         from .launchpads import open_launchpad  # FireWorks is slow to import
+        from .servers import check_server
 
         launchpad = open_launchpad(
             my_launchpad=self.settings.my_launchpad,
@@ -65,7 +65,7 @@ class Project:
             strm_lvl="ERROR",
         )
         if self.settings.my_launchpad is not None:
-            _check_server(launchpad, self.settings.my_launchpad)
+            check_server(launchpad, self.settings.my_launchpad)
         return launchpad
 
     def plan(self, study: str, profile: str) -> "Plan":
@@ -104,19 +104,3 @@ class Project:
     ) -> None:
         if "store" in self.__dict__:
             self.store.close()
-
-
-def _check_server(launchpad: "LaunchPad", named_in: Path) -> None:
-    """Refuse a MongoDB server that does not answer, before anything relies on it."""
-    import pymongo  # slow to import
-    from pymongo.errors import PyMongoError
-
-    try:
-        with pymongo.timeout(_SERVER_TIMEOUT_S):
-            launchpad.db.command("ping")
-    except PyMongoError as error:
-        reason = without_password(str(error).split(", Timeout:")[0])
-        raise StoreError(
-            f"the MongoDB server that {named_in} names does not answer: {reason}. Start it or "
-            "correct the file; without the file the LaunchPad is a file in this folder."
-        ) from error

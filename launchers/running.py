@@ -6,6 +6,7 @@ import sys
 from rich.console import Console
 
 from ..workflows.plans import Plan
+from .collecting import collect_first
 from .pool import Pool
 from .progress import Progress
 from .project import Project
@@ -28,6 +29,8 @@ def submit_study(project: Project, plan: Plan, *, dry_run: bool, as_json: bool =
 
 def launch_ready(project: Project, n_workers: int, *, dry_run: bool) -> int:
     """Run what is ready on this machine; the exit code is 1 when a calculation failed."""
+    if not dry_run:
+        collect_first(project)
     ready = [s for s in job_statuses(project.launchpad) if s.state in ("READY", "WAITING")]
     if dry_run:
         print("\n".join(status.name for status in ready) or "nothing is ready")

@@ -14,16 +14,30 @@ from typing import Any
 
 from fireworks import FWorker, LaunchPad
 from fireworks.core.rocket_launcher import launch_rocket
+from pymongo.errors import PyMongoError
 
 from ..workflows.custody import stop_running
 from ..workflows.walltime import JobTimes, job_name, job_times, margin, note_start, worker_options
 from .launchpads import open_launchpad
 from .liveness import die_with_parent, worker_name
+from .offline import run_orders
+from .recovery import recover
+from .servers import is_lost_server, wait_for_server
 from .settings import Settings, load_settings
+from .spool_files import OFFLINE
 
 _log = logging.getLogger(__name__)
 
 _IDLE_S = 0.3
+
+
+class _Worker(FWorker):  # type: ignore[misc]
+    """FireWorks' worker, stored with its launches without the database: a URL may hold secrets."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what is stored with a launch."""
+        stored: dict[str, Any] = super().to_dict()
+        return stored | {"env": {k: v for k, v in stored["env"].items() if k != "database"}}
 
 
 def workers_folder(settings: Settings) -> Path:
@@ -62,19 +76,33 @@ def work(launchpad: LaunchPad, settings: Settings, query: Mapping[str, Any]) -> 
     margin_s = worker_options(settings.worker_env).get("walltime_margin_s")
     name = worker_name(worker_locks(settings))
     stopping = _stop_on_signals()
-    fworker = FWorker(name=name, env=worker_environment(settings), query=dict(query))
+    fworker = _Worker(name=name, env=worker_environment(settings), query=dict(query))
+    has_lost_server = False
     while not stopping:
         if is_time_up(times, margin_s):
             _log.warning("no time is left in this job: it takes no other calculation")
             return 0
-        os.chdir(settings.folder)
-        ran = launch_rocket(launchpad, fworker, strm_lvl="CRITICAL")
-        if stopping:
-            _queue_again(launchpad, name)
-        elif not ran:
-            if not _somebody_works(launchpad, query):
-                return 0
-            time.sleep(_IDLE_S)
+        try:
+            if has_lost_server:
+                wait_for_server(launchpad, stopping)
+                recover(launchpad, worker_locks(settings))
+                _end_own(launchpad, name)
+                has_lost_server = False
+            os.chdir(settings.folder)
+            ran = launch_rocket(launchpad, fworker, strm_lvl="CRITICAL")
+            if stopping:
+                _queue_again(launchpad, name)
+            elif settings.my_launchpad and _end_own(launchpad, name):
+                continue
+            elif not ran:
+                if not is_work_left(launchpad, query):
+                    return 0
+                time.sleep(_IDLE_S)
+        except (PyMongoError, RuntimeError) as error:
+            if not is_lost_server(error):
+                raise
+            _log.warning("lost the MongoDB server: %s", str(error)[:200])
+            has_lost_server = True
     return 128 + stopping[0]
 
 
@@ -102,10 +130,20 @@ def _stop_on_signals() -> list[int]:
     return stopping
 
 
-def _somebody_works(launchpad: LaunchPad, query: Mapping[str, Any]) -> bool:
-    """Tell whether a firework is being run whose end may make another one ready."""
-    busy = dict(query) | {"state": {"$in": ["READY", "RUNNING", "RESERVED"]}}
-    return bool(launchpad.get_fw_ids(busy, limit=1))
+def is_work_left(launchpad: LaunchPad, query: Mapping[str, Any]) -> bool:
+    """Tell whether a firework is ready, or being run whose end may make another one ready.
+
+    Those that are out on compute nodes without a database are not waited for: their ends come
+    with ``heterofire collect``.
+    """
+    if launchpad.get_fw_ids(dict(query) | {"state": "READY"}, limit=1):
+        return True
+    busy = dict(query) | {"state": {"$in": ["RUNNING", "RESERVED"]}}
+    for firework in launchpad.fireworks.find(busy, {"launches": 1}):
+        last = {"launch_id": {"$in": firework["launches"][-1:]}, "fworker.name": OFFLINE}
+        if launchpad.launches.find_one(last, {"launch_id": 1}) is None:
+            return True
+    return False
 
 
 def _queue_again(launchpad: LaunchPad, name: str) -> None:
@@ -117,18 +155,47 @@ def _queue_again(launchpad: LaunchPad, name: str) -> None:
         launchpad.rerun_fw(launch["fw_id"])
 
 
+def _end_own(launchpad: LaunchPad, name: str) -> list[int]:
+    """Put right what this worker, which runs nothing now, seems to be running still.
+
+    A server that went away may have heard of the end of a launch only in part, and FireWorks
+    passes over a workflow that stays locked. What was stored is found again, not computed.
+    """
+    launch = launchpad.launches.find_one({"fworker.name": name}, sort=[("launch_id", -1)])
+    if launch is None:
+        return []
+    held = {"launches": launch["launch_id"], "state": {"$in": ["RESERVED", "RUNNING", "FIZZLED"]}}
+    trace = ((launch.get("action") or {}).get("stored_data") or {}).get("_exception") or {}
+    own = []
+    for firework in launchpad.fireworks.find(held, {"fw_id": 1, "state": 1}):
+        if launch["state"] == "COMPLETED":
+            launchpad._refresh_wf(firework["fw_id"])
+        elif launch["state"] != "FIZZLED" or "pymongo.errors" in trace.get("_stacktrace", ""):
+            launchpad.rerun_fw(firework["fw_id"])
+        else:
+            continue
+        own.append(firework["fw_id"])
+    return own
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one worker process; the pool starts it."""
     parser = argparse.ArgumentParser(description="one heterofire worker")
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--engine", required=True)
     parser.add_argument("--query", default="{}", help="which fireworks, as JSON")
+    parser.add_argument("--offline", type=Path, nargs="+", help="run these orders, no database")
     arguments = parser.parse_args(argv)
     die_with_parent()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger().handlers[0].setLevel(logging.INFO)  # FireWorks' loggers are at DEBUG
     settings = load_settings(engine=arguments.engine, folder=arguments.folder)
+    if arguments.offline:
+        locks, stopping = worker_locks(settings), _stop_on_signals()
+        return run_orders(arguments.offline, settings, locks=locks, stopping=stopping)
     launchpad = open_launchpad(my_launchpad=settings.my_launchpad, embedded=settings.launchpad)
+    if settings.my_launchpad is not None:
+        wait_for_server(launchpad)
     return work(launchpad, settings, json.loads(arguments.query))
 
 

@@ -3,8 +3,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -207,11 +207,39 @@ def molecules() -> str:
     return _MOLECULES
 
 
+@dataclass(frozen=True)
+class MongoServer:
+    """A server that speaks MongoDB's wire protocol, in a process of its own."""
+
+    port: int
+    process: "subprocess.Popen[str]"
+
+    def name_in(self, folder: Path, name: str = "fireworks", more: str = "") -> Path:
+        """Write the my_launchpad.yaml that names it."""
+        path = folder / "my_launchpad.yaml"
+        path.write_text(f"host: 127.0.0.1\nport: {self.port}\nname: {name}\n{more}")
+        return path
+
+
 @pytest.fixture
-def mongodb() -> Iterator[int]:
-    """Return the port of a server that lives as long as the test."""
-    script = Path(__file__).parent / "mongo_server.py"
-    server = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
-    yield int(server.stdout.readline())
-    server.kill()
-    server.wait()
+def start_mongodb() -> Any:
+    """Start servers of tests/mongo_server.py that live as long as the test."""
+    servers = []
+
+    def start(*options: str) -> MongoServer:
+        script = Path(__file__).parent / "mongo_server.py"
+        command = [sys.executable, str(script), *options]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        servers.append(process)
+        return MongoServer(int(process.stdout.readline()), process)
+
+    yield start
+    for process in servers:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def mongodb(start_mongodb) -> MongoServer:
+    """A server that is empty."""
+    return start_mongodb()

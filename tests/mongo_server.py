@@ -2,7 +2,8 @@
 
 FireWorks' own client talks to it over TCP as it talks to a server (MongoDB manual, "Wire
 Protocol": OP_QUERY for the first hello, OP_MSG for everything after). Started as a script; prints
-the port it listens on.
+the port it listens on. With ``--refuse`` it lets nobody log in, as a server does that was given a
+wrong password.
 """
 
 import socketserver
@@ -14,10 +15,12 @@ from datetime import UTC, datetime
 import bson
 import mongomock
 from bson.codec_options import CodecOptions
+from pymongo.errors import OperationFailure
 
 OP_REPLY, OP_QUERY, OP_MSG = 1, 2004, 2013
 CLIENT = mongomock.MongoClient()
 LOCK = threading.Lock()
+REFUSES = "--refuse" in sys.argv
 OPTIONS = CodecOptions(tz_aware=False)
 HELLO = {
     "ismaster": True,
@@ -94,10 +97,12 @@ def answer(command):
     database = command.get("$db", "admin")
     if name in ("hello", "ismaster", "isMaster"):
         return HELLO | {"localTime": datetime.now(UTC)}
+    if name in ("saslStart", "saslContinue"):
+        raise PermissionError
+    if REFUSES and name not in ("endSessions", "buildInfo"):
+        raise OperationFailure("command requires authentication", 13)
     if name in ("ping", "endSessions", "buildInfo", "killCursors", "createIndexes", "create"):
         return {}
-    if name in ("saslStart", "saslContinue"):  # it knows no users, so every password is wrong
-        raise PermissionError("Authentication failed.")
     if name == "dropDatabase":
         CLIENT.drop_database(database)
         return {}
@@ -126,8 +131,11 @@ def reply_to(command):
     try:
         with LOCK:
             return answer(command) | {"ok": 1.0}
-    except PermissionError as error:
-        return {"ok": 0.0, "errmsg": str(error), "code": 18, "codeName": "AuthenticationFailed"}
+    except PermissionError:
+        words = {"errmsg": "Authentication failed.", "codeName": "AuthenticationFailed"}
+        return {"ok": 0.0, "code": 18} | words
+    except OperationFailure as error:
+        return {"ok": 0.0, "errmsg": str(error), "code": error.code or 59}
     except Exception as error:
         return {"ok": 0.0, "errmsg": f"{type(error).__name__}: {error}", "code": 59}
 

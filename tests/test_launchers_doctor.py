@@ -167,7 +167,7 @@ def test_disk_space_is_judged_by_what_is_free(tmp_path, monkeypatch, free_gb, st
 
 
 def test_a_wrong_password_answers_within_seconds_and_is_not_shown(project, mongodb, heterofire):
-    uri = f"mongodb://ann:hidden1@127.0.0.1:{mongodb}/battery"
+    uri = f"mongodb://ann:hidden1@127.0.0.1:{mongodb.port}/battery"
     (project / "my_launchpad.yaml").write_text(f"host: {uri}\nuri_mode: true\nname: battery\n")
     for command in (("doctor", "--json"), ("status",), ("submit", "potassium-anode")):
         started = time.monotonic()
@@ -180,7 +180,7 @@ def test_a_wrong_password_answers_within_seconds_and_is_not_shown(project, mongo
 
 def test_the_clock_of_the_server_is_compared(project, mongodb):
     path = project / "my_launchpad.yaml"
-    path.write_text(f"host: 127.0.0.1\nport: {mongodb}\nname: fireworks\n")
+    path.write_text(f"host: 127.0.0.1\nport: {mongodb.port}\nname: fireworks\n")
     checks = {check.name: check for check in doctor.run_checks(load_settings(folder=project))}
     assert checks["clocks"].status == "ok"
     assert "the MongoDB server" in checks["clocks"].message

@@ -1,6 +1,7 @@
 """The FireTasks: write, run, parse, derive. Each is a thin skin on one function.
 
-Their names are stored in LaunchPads for good: a test pins them.
+Their names are stored in LaunchPads for good: a test pins them. Those that need the result database
+say so: they are run where it is when compute nodes cannot reach it.
 """
 
 import logging
@@ -38,6 +39,7 @@ def open_store(fw_spec: dict[str, Any]) -> ResultStore:
 class WriteInputs(FiretaskBase):  # type: ignore[misc]
     """Write the run folder, or find that nothing is left to do."""
 
+    needs_database = True
     required_params = ("calculation",)
 
     def run_task(self, fw_spec: dict[str, Any]) -> FWAction:
@@ -121,6 +123,7 @@ def _wait_for_the_end(times: JobTimes) -> None:
 class ParseRun(FiretaskBase):  # type: ignore[misc]
     """Read the folder strictly and store what it says."""
 
+    needs_database = True
     required_params = ("calculation",)
 
     def run_task(self, fw_spec: dict[str, Any]) -> FWAction:
@@ -135,6 +138,7 @@ class ParseRun(FiretaskBase):  # type: ignore[misc]
 class SubtractDensities(FiretaskBase):  # type: ignore[misc]
     """Subtract the densities of fragments from that of the whole and store the difference."""
 
+    needs_database = True
     required_params = ("subtraction",)
 
     def run_task(self, fw_spec: dict[str, Any]) -> FWAction:
@@ -153,6 +157,7 @@ class SubtractDensities(FiretaskBase):  # type: ignore[misc]
 class DeriveProperties(FiretaskBase):  # type: ignore[misc]
     """Derive every property that a study asks for from the stored runs."""
 
+    needs_database = True
     required_params = ("study", "profile", "engine", "requests")
 
     def run_task(self, fw_spec: dict[str, Any]) -> FWAction:
