@@ -100,7 +100,9 @@ class EmbeddedLaunchPad(LaunchPad):  # type: ignore[misc]
         for owner in self.db.owners.find(known):
             if is_alive(owner["process"], self._locks):
                 continue
-            query = {"launch_id": owner["_id"], "state": "RUNNING"}
+            # Of a job on a cluster the scheduler says whether it lives (see reconciling.py).
+            of_no_job = {"state_history.reservation_id": {"$exists": False}}
+            query = {"launch_id": owner["_id"], "state": "RUNNING", **of_no_job}
             launch = self.launches.find_one(query, {"fw_id": 1})
             if launch:
                 self.mark_fizzled(owner["_id"])

@@ -25,6 +25,7 @@ class Settings:
     database: str  # result database, a path or URL
     launchpad: Path  # embedded LaunchPad, used when my_launchpad is None
     my_launchpad: Path | None  # FireWorks' file that names a MongoDB
+    my_qadapter: Path | None = None  # FireWorks' file about the cluster's queue
     worker_env: Mapping[str, Any]  # env of my_fworker.yaml
     engine: str  # "xtb", "vasp"
     method: str  # "GFN1-xTB"; "" for VASP
@@ -63,6 +64,7 @@ def load_settings(*, engine: str | None = None, folder: Path | None = None) -> S
         database=os.environ.get("HETEROFIRE_DB") or str(project / "results.db"),
         launchpad=project / "launchpad.db",
         my_launchpad=_config_file(project, "my_launchpad.yaml", "LAUNCHPAD_LOC"),
+        my_qadapter=_config_file(project, "my_qadapter.yaml", "QUEUEADAPTER_LOC"),
         worker_env=worker_env,
         engine=name,
         method=_method(name),

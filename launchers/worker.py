@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,8 +16,11 @@ from fireworks import FWorker, LaunchPad
 from fireworks.core.rocket_launcher import launch_rocket
 
 from ..workflows.custody import stop_running
+from .bundles import Bundle, mark_stop
 from .launchpads import open_launchpad
 from .liveness import die_with_parent, worker_name
+from .reservations import Reservation
+from .schedulers import own_job
 from .settings import Settings, load_settings
 
 _log = logging.getLogger(__name__)
@@ -70,13 +73,31 @@ def work(launchpad: LaunchPad, settings: Settings, query: Mapping[str, Any]) -> 
     return 128 + stopping[0]
 
 
-def _stop_on_signals() -> list[int]:
+def work_through(
+    launchpad: LaunchPad, settings: Settings, reservations: Sequence[Reservation]
+) -> int:
+    """Run the fireworks that are reserved for the job this process runs in, then end.
+
+    Returns
+    -------
+    int
+        0, or 128 + signal number when it was told to stop.
+    """
+    job = own_job(os.environ)
+    stopping = _stop_on_signals(lambda: mark_stop(settings.runs, job))
+    name = worker_name(worker_locks(settings))
+    fworker = FWorker(name=name, env=worker_environment(settings))
+    return Bundle(launchpad, settings, fworker, job, stopping).run(reservations)
+
+
+def _stop_on_signals(on_stop: Callable[[], None] = lambda: None) -> list[int]:
     """Return a list that receives the signal which asks this worker to stop."""
     stopping: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
         stopping.append(number)
         stop_running()
+        on_stop()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
@@ -99,17 +120,20 @@ def _queue_again(launchpad: LaunchPad, name: str) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one worker process; the pool starts it."""
+    """Run one worker process; the pool starts it, or a job of the cluster's queue."""
     parser = argparse.ArgumentParser(description="one heterofire worker")
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--engine", required=True)
     parser.add_argument("--query", default="{}", help="which fireworks, as JSON")
+    parser.add_argument("--fireworks", default="", help="12:34,...: firework and its launch")
     arguments = parser.parse_args(argv)
     die_with_parent()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger().handlers[0].setLevel(logging.INFO)  # FireWorks' loggers are at DEBUG
     settings = load_settings(engine=arguments.engine, folder=arguments.folder)
     launchpad = open_launchpad(my_launchpad=settings.my_launchpad, embedded=settings.launchpad)
+    if arguments.fireworks:
+        return work_through(launchpad, settings, Reservation.parse(arguments.fireworks))
     return work(launchpad, settings, json.loads(arguments.query))
 
 

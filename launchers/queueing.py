@@ -1,0 +1,267 @@
+"""Ready fireworks submitted to the cluster's queue, several small ones in one job."""
+
+import fcntl
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from fireworks import LaunchPad
+
+from ..structures.errors import StoreError
+from ..structures.files import write_error
+from .bundles import jobs_folder
+from .liveness import worker_name
+from .qadapters import QueueAdapter, job_name, rocket_launch
+from .reservations import Reservation, release, reserve, set_job
+from .schedulers import find_scheduler
+from .settings import Settings
+from .worker import worker_locks
+
+_OURS = {"spec.heterofire": {"$exists": True}}
+_FIELDS = {"fw_id": 1, "name": 1, "spec": 1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queueing:
+    """How to submit."""
+
+    max_jobs: int = 50  # of this user in the queue, waiting and running
+    bundle: int = 1  # fireworks in one job, at most
+    query: Mapping[str, Any] = field(default_factory=dict)  # which fireworks; all by default
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """A firework that is ready, and the job it wants."""
+
+    fw_id: int
+    name: str
+    about: Mapping[str, Any]  # spec.heterofire
+    values: Mapping[str, Any]  # for the queue adapter, where they differ from the file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A job as it was submitted, or would be."""
+
+    job_id: str  # empty when it was not submitted
+    name: str
+    fireworks: tuple[Wanted, ...]
+    script: str
+
+
+Resources = Callable[[Mapping[str, Any]], Mapping[str, Any]]  # of a firework's spec, for qadapter
+
+
+def submit_ready(
+    launchpad: LaunchPad,
+    settings: Settings,
+    qadapter: QueueAdapter,
+    how: Queueing,
+    *,
+    resources: Resources | None = None,
+) -> Iterator[Job]:
+    """Submit what is ready, job by job, as far as the cap allows.
+
+    Parameters
+    ----------
+    launchpad, settings
+        Of the project.
+    qadapter
+        Where and how jobs are submitted.
+    how
+        Caps and bundles.
+    resources
+        What a firework with this spec needs, in the keys of the queue adapter.
+
+    Yields
+    ------
+    Job
+        Each job once it is in the queue.
+
+    Raises
+    ------
+    QueueError
+        The scheduler refused a job; its fireworks are ready again.
+    """
+    bundles = ready_bundles(launchpad, how, resources)
+    room = how.max_jobs - find_scheduler(qadapter.kind).n_queued() if bundles else 0
+    with one_at_a_time(settings):
+        for bundle in bundles[: max(room, 0)]:
+            job = _submit(launchpad, settings, qadapter, bundle)
+            if job is not None:
+                yield job
+
+
+def would_submit(
+    launchpad: LaunchPad,
+    settings: Settings,
+    qadapter: QueueAdapter,
+    how: Queueing,
+    *,
+    resources: Resources | None = None,
+) -> list[Job]:
+    """Return the jobs that `submit_ready` would submit without any cap; changes nothing."""
+    jobs = []
+    for bundle in ready_bundles(launchpad, how, resources):
+        name = _name(bundle)
+        unreserved = [Reservation(fw_id=wanted.fw_id, launch_id=0) for wanted in bundle]
+        folder = _folder(settings, name)
+        script = _script(settings, qadapter, folder, bundle, unreserved)
+        jobs.append(Job(job_id="", name=name, fireworks=tuple(bundle), script=script))
+    return jobs
+
+
+def ready_bundles(
+    launchpad: LaunchPad, how: Queueing, resources: Resources | None = None
+) -> list[list[Wanted]]:
+    """Return what is ready, the longest chain first, in bundles that want the same of a job."""
+    query = {**_OURS, **how.query, "state": "READY"}
+    found = launchpad.fireworks.find(query, _FIELDS)
+    order = sorted(found, key=lambda d: (-d["spec"].get("_priority", 0.0), d["fw_id"]))
+    groups: dict[str, list[list[Wanted]]] = {}
+    bundles: list[list[Wanted]] = []
+    for document in order:
+        wanted = _wanted(document, resources)
+        group = groups.setdefault(repr(sorted(wanted.values.items())), [])
+        if not group or len(group[-1]) >= how.bundle:
+            group.append([])
+            bundles.append(group[-1])
+        group[-1].append(wanted)
+    return bundles
+
+
+@contextmanager
+def one_at_a_time(settings: Settings) -> Iterator[None]:
+    """Keep two commands on one project from submitting, or reconciling, at the same time."""
+    path = jobs_folder(settings.runs) / "lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise StoreError(str(write_error(path, error))) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _wanted(document: Mapping[str, Any], resources: Resources | None) -> Wanted:
+    """Return a ready firework with what it wants; its own ``_queueadapter`` wins."""
+    spec = document["spec"]
+    values = dict(resources(spec)) if resources else {}
+    return Wanted(
+        fw_id=document["fw_id"],
+        name=document["name"],
+        about=spec["heterofire"],
+        values=values | dict(spec.get("_queueadapter") or {}),
+    )
+
+
+def _submit(
+    launchpad: LaunchPad, settings: Settings, qadapter: QueueAdapter, bundle: Sequence[Wanted]
+) -> Job | None:
+    """Reserve the fireworks of a bundle and submit the job that runs them."""
+    name = _name(bundle)
+    folder = _folder(settings, name)
+    folder.mkdir(parents=True, exist_ok=True)
+    worker = worker_name(worker_locks(settings))
+    reserved: dict[int, Reservation] = {}
+    job_id = ""
+    try:
+        for wanted in bundle:
+            reservation = reserve(launchpad, wanted.fw_id, worker, folder)
+            if reservation is not None:
+                reserved[wanted.fw_id] = reservation
+        left = [wanted for wanted in bundle if wanted.fw_id in reserved]
+        if not left:
+            folder.rmdir()
+            return None
+        script = _script(settings, qadapter, folder, left, list(reserved.values()))
+        job_id = qadapter.submit(folder, script, _environment(qadapter))
+    finally:
+        # A job that is in the queue takes its fireworks by itself, whatever happens from here.
+        if not job_id:
+            for reservation in reserved.values():
+                release(launchpad, reservation)
+    for reservation in reserved.values():
+        set_job(launchpad, reservation.launch_id, job_id)
+    return Job(job_id=job_id, name=name, fireworks=tuple(left), script=script)
+
+
+def _script(
+    settings: Settings,
+    qadapter: QueueAdapter,
+    folder: Path,
+    bundle: Sequence[Wanted],
+    reservations: Sequence[Reservation],
+) -> str:
+    """Return the script of a job."""
+    worker = [sys.executable, "-P", "-m", "heterofire.launchers.worker"]
+    worker += ["--folder", str(settings.folder), "--engine", settings.engine]
+    worker += ["--fireworks", ",".join(map(str, reservations))]
+    configured = str(qadapter.adapter.get("rocket_launch") or "")
+    values = dict(bundle[0].values) | {
+        "job_name": _name(bundle),
+        "rocket_launch": rocket_launch(configured, worker),
+    }
+    if "walltime" in values:
+        longest = qadapter.adapter.get("walltime")
+        values["walltime"] = _all_walltimes(str(values["walltime"]), len(bundle), longest)
+    return qadapter.script(folder, values)
+
+
+def _all_walltimes(one: str, n: int, longest: Any) -> str:
+    """Return the walltime of n calculations after each other, up to the cluster's longest.
+
+    Examples
+    --------
+    >>> _all_walltimes("00:40:00", 3, "24:00:00"), _all_walltimes("00:40:00", 3, "1:00:00")
+    ('02:00:00', '01:00:00')
+    """
+    seconds = _seconds(one) * n
+    if longest:
+        seconds = min(seconds, _seconds(str(longest)))
+    return f"{seconds // 3600:02d}:{seconds % 3600 // 60:02d}:{seconds % 60:02d}"
+
+
+def _seconds(walltime: str) -> int:
+    """Return a walltime such as ``1-02:00:00``, ``24:00:00`` or minutes, in seconds."""
+    days, _, clock = walltime.rpartition("-")
+    parts = [int(part) for part in clock.split(":")]
+    if len(parts) == 1:
+        parts = [0, parts[0], 0] if not days else [parts[0], 0, 0]
+    elif len(parts) == 2:
+        parts = [0, *parts] if not days else [*parts, 0]
+    return int(days or 0) * 86400 + parts[0] * 3600 + parts[1] * 60 + parts[2]
+
+
+def _name(bundle: Sequence[Wanted]) -> str:
+    """Return a job's name: study, model and task, or how many there are of them."""
+    words = []
+    for part in ("study", "model", "task"):
+        names = sorted({str(wanted.about.get(part) or "") for wanted in bundle})
+        words.append(names[0] if len(names) == 1 else f"{len(names)}-{part}s")
+    return job_name(*words)
+
+
+def _folder(settings: Settings, name: str) -> Path:
+    """Return a folder of its own for a job's script and output."""
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
+    return jobs_folder(settings.runs) / f"{stamp}-{re.sub(r'[^A-Za-z0-9.-]', '-', name)[:40]}"
+
+
+def _environment(qadapter: QueueAdapter) -> dict[str, str]:
+    """Return the environment to submit from."""
+    environment = dict(os.environ)
+    if qadapter.kind == "SLURM":
+        # What becomes of a lost job is decided here, with its reason kept.
+        environment["SBATCH_NO_REQUEUE"] = "1"
+    return environment
