@@ -50,7 +50,7 @@ class Cluster:
         scheduler = find_scheduler(self.qadapter.kind)
         with one_at_a_time(settings):
             recover(launchpad, worker_locks(settings))
-            return reconcile(launchpad, scheduler, settings.runs)
+            return reconcile(launchpad, scheduler, settings.runs, worker_locks(settings))
 
     def round(self, console: Console) -> int:
         """Repair, then submit what is ready; return how many jobs were submitted."""

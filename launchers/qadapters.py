@@ -137,18 +137,32 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
-def rocket_launch(configured: str, worker: list[str]) -> str:
+def rocket_launch(configured: str, worker: list[str], *, is_last: bool = True) -> str:
     """Return the line that starts our worker, after what the user has before ``rlaunch``.
+
+    Parameters
+    ----------
+    configured
+        ``rocket_launch`` of the user's file.
+    worker
+        Our command.
+    is_last
+        Whether nothing follows in the script. The worker then takes the place of the shell, so
+        that the job lives exactly as long as the worker, and hears the scheduler's signals.
 
     Examples
     --------
     >>> rocket_launch("srun -n 1 rlaunch -c conf singleshot", ["python", "-m", "worker"])
-    'srun -n 1 python -m worker'
-    >>> rocket_launch("heterofire rlaunch singleshot", ["python"]), rocket_launch("", ["python"])
-    ('python', 'python')
+    'exec srun -n 1 python -m worker'
+    >>> rocket_launch("OMP_NUM_THREADS=1 heterofire rlaunch singleshot", ["python"])
+    'OMP_NUM_THREADS=1 python'
     """
     before = re.match(r"(.*?)(?:\S*heterofire\s+)?(?<!\S)\S*\brlaunch(?!\S)", configured or "")
-    return (before[1] if before else "") + shlex.join(worker)
+    prefix = before[1] if before else ""
+    plain = (
+        re.fullmatch(r"([\w./-]+( +[\w./=,:-]+)* *)?", prefix) and "=" not in prefix.split(" ")[0]
+    )
+    return ("exec " if is_last and plain else "") + prefix + shlex.join(worker)
 
 
 def job_name(*parts: str) -> str:

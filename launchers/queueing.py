@@ -208,9 +208,10 @@ def _script(
     worker += ["--folder", str(settings.folder), "--engine", settings.engine]
     worker += ["--fireworks", ",".join(map(str, reservations))]
     configured = str(qadapter.adapter.get("rocket_launch") or "")
+    is_last = not (qadapter.adapter.get("post_rocket") or bundle[0].values.get("post_rocket"))
     values = dict(bundle[0].values) | {
         "job_name": _name(bundle),
-        "rocket_launch": rocket_launch(configured, worker),
+        "rocket_launch": rocket_launch(configured, worker, is_last=is_last),
     }
     if "walltime" in values:
         longest = qadapter.adapter.get("walltime")

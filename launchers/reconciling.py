@@ -13,6 +13,7 @@ from typing import Any
 from fireworks import LaunchPad
 
 from .bundles import stop_marker
+from .liveness import is_known_alive
 from .reservations import Reservation, count_loss, job_of, release
 from .schedulers import JobFacts, Scheduler
 
@@ -29,6 +30,7 @@ class Claim:
     name: str
     state: str  # FireWorks' word
     job: str | None
+    worker: str  # name of who reserved or runs it
     began: datetime  # when it came into that state
 
 
@@ -43,7 +45,7 @@ class Mended:
     outcome: str  # "queued again", "failed"
 
 
-def reconcile(launchpad: LaunchPad, scheduler: Scheduler, runs: Path) -> list[Mended]:
+def reconcile(launchpad: LaunchPad, scheduler: Scheduler, runs: Path, locks: Path) -> list[Mended]:
     """Queue again what jobs have lost; call it with `one_at_a_time`.
 
     Parameters
@@ -54,6 +56,9 @@ def reconcile(launchpad: LaunchPad, scheduler: Scheduler, runs: Path) -> list[Me
         Who knows the jobs.
     runs
         Folder of the run folders, with what stopped workers left there.
+    locks
+        The file by which workers claim to live. Slurm without cgroups may call a job ended while
+        its worker still cleans up; on this machine that is seen.
 
     Returns
     -------
@@ -70,7 +75,10 @@ def reconcile(launchpad: LaunchPad, scheduler: Scheduler, runs: Path) -> list[Me
     open_jobs = {c.job for c in claims if c.job and c.state != "FIZZLED"}
     facts = scheduler.jobs({*open_jobs, *(job for job, _ in unexplained)})
     mended = [
-        found for claim in claims if (found := _mend(launchpad, claim, facts, runs)) is not None
+        found
+        for claim in claims
+        if not (claim.state == "RUNNING" and is_known_alive(claim.worker, locks))
+        and (found := _mend(launchpad, claim, facts, runs)) is not None
     ]
     unexplained += [(m.job, m.fw_id) for m in mended if not m.reason]
     for job, fw_id in unexplained:
@@ -87,7 +95,7 @@ def find_claims(launchpad: LaunchPad, *, failed: bool = True) -> list[Claim]:
     fireworks = list(launchpad.fireworks.find(query, fields))
     last = {firework["launches"][-1]: firework for firework in fireworks}
     found = launchpad.launches.find(
-        {"launch_id": {"$in": list(last)}}, {"launch_id": 1, "state_history": 1}
+        {"launch_id": {"$in": list(last)}}, {"launch_id": 1, "state_history": 1, "fworker.name": 1}
     )
     return [_claim(last[launch["launch_id"]], launch) for launch in found]
 
@@ -111,6 +119,7 @@ def _claim(firework: Mapping[str, Any], launch: Mapping[str, Any]) -> Claim:
         name=firework["name"],
         state=firework["state"],
         job=job_of(launch),
+        worker=str(launch["fworker"]["name"]),
         began=_time(last["created_on"]),
     )
 

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -96,12 +97,19 @@ def _stop_on_signals(on_stop: Callable[[], None] = lambda: None) -> list[int]:
 
     def stop(number: int, _frame: FrameType | None) -> None:
         stopping.append(number)
-        stop_running()
         on_stop()
+        threading.Thread(target=_keep_stopping, daemon=True).start()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     return stopping
+
+
+def _keep_stopping() -> None:
+    """Stop the engine, also one that is only about to start."""
+    while True:
+        stop_running()
+        time.sleep(_IDLE_S)
 
 
 def _somebody_works(launchpad: LaunchPad, query: Mapping[str, Any]) -> bool:
