@@ -237,6 +237,7 @@ def launch(
     max_jobs: Annotated[int, typer.Option(min=1, help="Your jobs in the queue, at most.")] = 50,
     bundle: Annotated[int, typer.Option(min=1, help="Calculations in one job, at most.")] = 1,
     follow: Annotated[bool, typer.Option("--follow", help="Go on until all is done.")] = False,
+    every: Annotated[float, typer.Option(min=0.5, help="Seconds between two looks.")] = 10.0,
 ) -> None:
     """Run what is ready: in the queue that my_qadapter.yaml names, else on this machine."""
     from .project import Project
@@ -250,7 +251,8 @@ def launch(
         from .queueing import Queueing
 
         how = Queueing(max_jobs=max_jobs, bundle=bundle)
-        raise typer.Exit(launch_in_queue(project, how, dry_run=dry_run, follow=follow))
+        options: Any = {"dry_run": dry_run, "follow": follow, "every_s": every}
+        raise typer.Exit(launch_in_queue(project, how, **options))
 
 
 @app.command(epilog="Example: heterofire run potassium-anode --profile quick")

@@ -17,7 +17,6 @@ from .schedulers import find_scheduler
 from .status import job_statuses
 from .worker import worker_locks
 
-_ROUND_S = 10.0
 _PATIENCE_S = 1800.0  # how long LaunchPad or scheduler may be away while we follow
 
 
@@ -64,7 +63,7 @@ class Cluster:
             console.print(_job_words(job), highlight=False, markup=False, soft_wrap=True)
         return n_jobs
 
-    def follow(self, console: Console, every_s: float = _ROUND_S) -> None:
+    def follow(self, console: Console, every_s: float = 10.0) -> None:
         """Submit and repair until nothing is left that could run."""
         with Progress(self.project.launchpad, console, query=self.how.query) as progress:
             failing_since: float | None = None
@@ -93,7 +92,7 @@ class Cluster:
 
 
 def launch_in_queue(
-    project: Project, how: Queueing, *, dry_run: bool, follow: bool, every_s: float = _ROUND_S
+    project: Project, how: Queueing, *, dry_run: bool, follow: bool, every_s: float = 10.0
 ) -> int:
     """Submit what is ready as jobs; the exit code is 1 when a calculation has failed."""
     from .running import say_failures

@@ -22,6 +22,7 @@ from ..structures.errors import InputError, StoreError
 from .claims import claim, is_alive
 from .embedded import EmbeddedClient
 from .file_systems import is_local
+from .reservations import job_of
 
 Command = Literal["lpad", "rlaunch", "qlaunch"]
 
@@ -100,11 +101,10 @@ class EmbeddedLaunchPad(LaunchPad):  # type: ignore[misc]
         for owner in self.db.owners.find(known):
             if is_alive(owner["process"], self._locks):
                 continue
+            query = {"launch_id": owner["_id"], "state": "RUNNING"}
+            launch = self.launches.find_one(query, {"fw_id": 1, "state_history": 1})
             # Of a job on a cluster the scheduler says whether it lives (see reconciling.py).
-            of_no_job = {"state_history.reservation_id": {"$exists": False}}
-            query = {"launch_id": owner["_id"], "state": "RUNNING", **of_no_job}
-            launch = self.launches.find_one(query, {"fw_id": 1})
-            if launch:
+            if launch and job_of(launch) is None:
                 self.mark_fizzled(owner["_id"])
                 lost += self.rerun_fw(launch["fw_id"])
         return lost

@@ -19,6 +19,7 @@ from .schedulers import JobFacts, Scheduler
 
 _OURS = {"spec.heterofire": {"$exists": True}}
 _SLACK = timedelta(seconds=5)  # an engine may die of the signal before its worker hears it
+_SAY_IT_ALL = ("CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "killed by")
 _UNNAMED_FOR = timedelta(hours=1)
 
 
@@ -101,14 +102,21 @@ def find_claims(launchpad: LaunchPad, *, failed: bool = True) -> list[Claim]:
 
 
 def words(facts: JobFacts) -> str:
-    """Return why a job is gone, as people want to read it."""
-    reason = facts.reason
-    if reason == "COMPLETED":
-        reason = "ended without finishing it"
-    # Slurm's "0:0" is an exit code of nothing, "0:9" a signal.
-    if facts.exit_code.strip("0:?"):
-        reason += f", exit code {facts.exit_code}"
-    return reason
+    """Return why a job is gone, as people want to read it.
+
+    Examples
+    --------
+    >>> words(JobFacts(job_id="7", state="gone", reason="FAILED", exit_code="0:9"))
+    'FAILED, killed by signal 9'
+    """
+    if facts.reason == "COMPLETED":
+        return "ended without finishing it"
+    code, _, number = facts.exit_code.partition(":")  # Slurm: exit code and signal
+    if facts.reason.startswith(_SAY_IT_ALL):
+        return facts.reason
+    if number.strip("0"):
+        return f"{facts.reason.split(' (')[0]}, killed by signal {number}"
+    return f"{facts.reason}, exit code {code}" if code.strip("0?") else facts.reason
 
 
 def _claim(firework: Mapping[str, Any], launch: Mapping[str, Any]) -> Claim:

@@ -210,7 +210,8 @@ def _slurm_facts(job_id: str, word: str, reason: str, exit_code: str = "") -> Jo
     why = "" if reason in ("None", first, "NonZeroExitCode", "") else reason
     state = _SLURM_STATES.get(first, "gone")
     if state == "gone":
-        why = f"{first} ({why})" if why and why.upper() != first.replace("_", "") else first
+        # What a cancelled job had waited for is still in its reason.
+        why = f"{first} ({why})" if why and first != "CANCELLED" else first
     return JobFacts(job_id=job_id, state=state, reason=why, exit_code=exit_code)
 
 
