@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SCRIPT = "FW_submit.script"  # FireWorks' name for it
 _ALWAYS = {"logdir", "launch_dir", "job_name", "rocket_launch", "pre_rocket", "post_rocket"}
-_NAME_LENGTH = 63
+NAME_LENGTHS = {"PBS": 15}  # of Torque and old PBS; 63 of others
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,8 +156,11 @@ def rocket_launch(configured: str, worker: list[str], *, is_last: bool = True) -
     'exec srun -n 1 python -m worker'
     >>> rocket_launch("OMP_NUM_THREADS=1 heterofire rlaunch singleshot", ["python"])
     'OMP_NUM_THREADS=1 python'
+    >>> rocket_launch("/bin/python3 -P -m heterofire.launchers rlaunch singleshot", ["python"])
+    'exec python'
     """
-    before = re.match(r"(.*?)(?:\S*heterofire\s+)?(?<!\S)\S*\brlaunch(?!\S)", configured or "")
+    ours = r"(?:\S*python\S*\s+(?:-\S+\s+)*)?\S*\bheterofire(?:\.launchers)?\s+"
+    before = re.match(rf"(.*?)(?:{ours})?(?<!\S)\S*\brlaunch(?!\S)", configured or "")
     prefix = before[1] if before else ""
     plain = (
         re.fullmatch(r"([\w./-]+( +[\w./=,:-]+)* *)?", prefix) and "=" not in prefix.split(" ")[0]
@@ -165,13 +168,27 @@ def rocket_launch(configured: str, worker: list[str], *, is_last: bool = True) -
     return ("exec " if is_last and plain else "") + prefix + shlex.join(worker)
 
 
-def job_name(*parts: str) -> str:
+def job_name(*parts: str, most: int = 63) -> str:
     """Return a name that every scheduler takes and that may be part of a file name.
+
+    Parameters
+    ----------
+    parts
+        Study, model and task; where the name gets too long each is shortened.
+    most
+        Characters.
 
     Examples
     --------
     >>> job_name("potassium-anode", "MoS2@NC", "relax"), job_name("2-layers", "", "static")
     ('potassium-anode.MoS2-NC.relax', 'hf-2-layers.static')
+    >>> job_name("potassium-anode", "MoS2@NC", "relax", most=15)
+    'pota.MoS2.relax'
     """
-    name = ".".join(re.sub(r"[^A-Za-z0-9_-]+", "-", part).strip("-") for part in parts if part)
-    return (name if name[:1].isalpha() else f"hf-{name}")[:_NAME_LENGTH]
+    words = [re.sub(r"[^A-Za-z0-9_-]+", "-", part).strip("-") for part in parts if part]
+    if not words[0][:1].isalpha():
+        words[0] = f"hf-{words[0]}"
+    if len(".".join(words)) > most:
+        each = (most + 1) // len(words) - 1
+        words = [word[:each].strip("-") for word in words[:-1]] + words[-1:]
+    return ".".join(words)[:most]

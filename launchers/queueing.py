@@ -17,7 +17,7 @@ from ..structures.errors import StoreError
 from ..structures.files import write_error
 from .bundles import jobs_folder
 from .liveness import worker_name
-from .qadapters import QueueAdapter, job_name, rocket_launch
+from .qadapters import NAME_LENGTHS, QueueAdapter, job_name, rocket_launch
 from .reservations import Reservation, release, reserve, set_job
 from .schedulers import find_scheduler
 from .settings import Settings
@@ -110,7 +110,7 @@ def would_submit(
     """Return the jobs that `submit_ready` would submit without any cap; changes nothing."""
     jobs = []
     for bundle in ready_bundles(launchpad, how, resources):
-        name = _name(bundle)
+        name = _name(qadapter, bundle)
         unreserved = [Reservation(fw_id=wanted.fw_id, launch_id=0) for wanted in bundle]
         folder = _folder(settings, name)
         script = _script(settings, qadapter, folder, bundle, unreserved)
@@ -169,7 +169,7 @@ def _submit(
     launchpad: LaunchPad, settings: Settings, qadapter: QueueAdapter, bundle: Sequence[Wanted]
 ) -> Job | None:
     """Reserve the fireworks of a bundle and submit the job that runs them."""
-    name = _name(bundle)
+    name = _name(qadapter, bundle)
     folder = _folder(settings, name)
     folder.mkdir(parents=True, exist_ok=True)
     worker = worker_name(worker_locks(settings))
@@ -210,7 +210,7 @@ def _script(
     configured = str(qadapter.adapter.get("rocket_launch") or "")
     is_last = not (qadapter.adapter.get("post_rocket") or bundle[0].values.get("post_rocket"))
     values = dict(bundle[0].values) | {
-        "job_name": _name(bundle),
+        "job_name": _name(qadapter, bundle),
         "rocket_launch": rocket_launch(configured, worker, is_last=is_last),
     }
     if "walltime" in values:
@@ -244,13 +244,13 @@ def _seconds(walltime: str) -> int:
     return int(days or 0) * 86400 + parts[0] * 3600 + parts[1] * 60 + parts[2]
 
 
-def _name(bundle: Sequence[Wanted]) -> str:
+def _name(qadapter: QueueAdapter, bundle: Sequence[Wanted]) -> str:
     """Return a job's name: study, model and task, or how many there are of them."""
     words = []
     for part in ("study", "model", "task"):
         names = sorted({str(wanted.about.get(part) or "") for wanted in bundle})
         words.append(names[0] if len(names) == 1 else f"{len(names)}-{part}s")
-    return job_name(*words)
+    return job_name(*words, most=NAME_LENGTHS.get(qadapter.kind, 63))
 
 
 def _folder(settings: Settings, name: str) -> Path:
