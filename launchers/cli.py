@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ..structures.errors import HeteroError
+from .cli_init import init
 
 app = typer.Typer(
     name="heterofire",
@@ -357,13 +358,29 @@ def bader(
     print_bader(folder, names, reference=reference, vacuum=vacuum, acf=output, as_json=as_json)
 
 
-@app.command(epilog="Example: heterofire doctor")
-def doctor(engine: EngineName = None, as_json: AsJson = False) -> None:
+app.command(
+    name="init",
+    epilog="Example: heterofire init --cluster slurm --cores 32 --vasp-std 'srun vasp_std'",
+)(init)
+
+
+@app.command(epilog="Example: heterofire doctor potassium-anode --profile paper")
+def doctor(
+    study: Annotated[str | None, typer.Argument(help="Check its POTCARs, too.")] = None,
+    profile: ProfileName = "quick",
+    engine: EngineName = None,
+    test_job: Annotated[
+        bool, typer.Option("--test-job", help="Send a one-minute job through the queue.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Check everything before a job is wasted."""
     from .listing import print_doctor
     from .settings import load_settings
 
-    raise typer.Exit(print_doctor(load_settings(engine=engine), as_json=as_json))
+    settings = load_settings(engine=engine)
+    asked: Any = {"study": study, "profile": profile, "test_job": test_job}
+    raise typer.Exit(print_doctor(settings, as_json=as_json, **asked))
 
 
 @app.command(name="engine", epilog="Example: cd run_folder && heterofire engine xtb")

@@ -1,9 +1,10 @@
 """Everything a run needs, checked before a job is wasted; nothing of the project is changed."""
 
-import shutil
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC
+from functools import partial
 from pathlib import Path
 
 import pymongo
@@ -13,44 +14,72 @@ from pymongo.errors import PyMongoError
 from ..results.store import ResultStore
 from ..structures.errors import HeteroError
 from ..workflows.inputs import make_inputs, write_inputs
+from ..workflows.potcar_files import potcar_library
 from .launchpads import open_launchpad
 from .machine_checks import (
     Check,
+    check_clock,
     check_disk_space,
     check_file_locks,
     check_packages,
-    check_potcar_library,
     check_python,
     check_run_folder,
+    check_scratch,
     check_writable,
     scratch_in,
 )
+from .mongodb_addresses import without_password
+from .project import Project
+from .queue_checks import check_queue, load_qadapter, send_test_job
 from .settings import Settings
+from .vasp_checks import (
+    check_potcar_library,
+    check_potcars,
+    check_vasp_command,
+    check_vtst,
+    programs_of,
+    vasp_commands,
+)
 
 _ENGINE_TIMEOUT_S = 120
 _SERVER_TIMEOUT_S = 5
-_STARTERS = ("srun", "mpirun", "mpiexec", "ibrun", "aprun", "jsrun")
 
 
-def run_checks(settings: Settings) -> list[Check]:
+def run_checks(
+    settings: Settings, *, study: str | None = None, profile: str = "quick", test_job: bool = False
+) -> list[Check]:
     """Return the result of every check, in the order in which to mend them.
 
     Parameters
     ----------
     settings
         Project folder, engine, stores; each is looked at and left as it is.
+    study, profile
+        Whose potentials to look for; none by default.
+    test_job
+        Whether to send a small job through the queue and wait for it.
     """
+    env, is_vasp = settings.worker_env, settings.engine == "vasp"
     checks: list[tuple[str, Callable[[], Check]]] = [
         ("Python", check_python),
         ("packages", check_packages),
         ("disk space", lambda: check_disk_space(settings.folder)),
         ("run folder", lambda: check_run_folder(settings.runs)),
+        ("scratch", lambda: check_scratch(env.get("scratch"))),
         ("file locks", lambda: check_file_locks(settings.folder)),
         ("LaunchPad", lambda: check_launchpad(settings.my_launchpad, settings.launchpad)),
+        ("clocks", lambda: check_clock(settings.folder, _server_clock(settings.my_launchpad))),
         ("result store", lambda: check_result_store(settings.database, settings.folder)),
-        ("POTCAR library", lambda: check_potcar_library(needed=settings.engine == "vasp")),
-        ("engine", lambda: _check_engine_of(settings)),
+        ("POTCAR library", lambda: check_potcar_library(needed=is_vasp, named=env.get("potcars"))),
     ]
+    if study is not None and is_vasp:
+        checks.append(("POTCARs", lambda: _check_potcars_of(settings, study, profile)))
+    if is_vasp:
+        checks += _vasp_checks(settings)
+    else:
+        engine = partial(check_embedded_engine, settings.vasp_cmd, settings.folder)
+        checks.append(("engine", engine))
+    checks += _queue_checks(settings, test_job=test_job)
     return [_guarded(name, check) for name, check in checks]
 
 
@@ -104,32 +133,6 @@ def check_result_store(database: str, folder: Path) -> Check:
     return Check(name="result store", status="ok", message=f"{path} will be made on first use")
 
 
-def check_vasp_command(command: Sequence[str]) -> Check:
-    """Check that what ``vasp_cmd`` names is on this machine.
-
-    Parameters
-    ----------
-    command
-        ``("srun", "vasp_std")``; empty when nothing is configured.
-    """
-    name = "engine"
-    if not command:
-        return Check(
-            name=name, status="failed", message="engine vasp, but no vasp_cmd",
-            remedy="Write 'vasp_cmd: srun vasp_std' under env in my_fworker.yaml.",
-        )  # fmt: skip
-    shown, start = " ".join(command), Path(command[0]).name
-    programs = [word for word in command[1:] if shutil.which(word)] if start in _STARTERS else []
-    if shutil.which(command[0]) is None or (start in _STARTERS and not programs):
-        return Check(
-            name=name, status="warning",
-            message=f"'{shown}' cannot be started from this shell",
-            remedy="Fine on a login node, when the job script loads VASP's module; else correct "
-            "vasp_cmd in my_fworker.yaml.",
-        )  # fmt: skip
-    return Check(name=name, status="ok", message=f"'{shown}' is there (not started)")
-
-
 def check_embedded_engine(command: Sequence[str], folder: Path) -> Check:
     """Check the embedded engine by computing a hydrogen molecule with it.
 
@@ -179,16 +182,83 @@ def _engine_problem(command: Sequence[str], folder: Path) -> str | None:
     return None if "E0=" in oszicar.read_text(encoding="utf-8") else "no energy in OSZICAR"
 
 
-def _check_engine_of(settings: Settings) -> Check:
-    if settings.engine == "vasp":
-        return check_vasp_command(settings.vasp_cmd)
-    return check_embedded_engine(settings.vasp_cmd, settings.folder)
+def _vasp_checks(settings: Settings) -> list[tuple[str, Callable[[], Check]]]:
+    """Return what to look at where VASP runs: each of its builds, and VTST."""
+    before = _before_the_rocket(settings)
+    commands = vasp_commands(settings.worker_env) or {"": list(settings.vasp_cmd)}
+    checks: list[tuple[str, Callable[[], Check]]] = [
+        (f"engine {build}".strip(), partial(check_vasp_command, command, before, build))
+        for build, command in commands.items()
+    ]
+    return [*checks, ("VTST", lambda: _check_vtst(settings, commands, before))]
+
+
+def _check_vtst(settings: Settings, commands: Mapping[str, Sequence[str]], before: str) -> Check:
+    programs = programs_of([command for command in commands.values() if command], before)
+    return check_vtst(is_declared=settings.has_vtst, programs=programs, runs=settings.runs)
+
+
+def _queue_checks(settings: Settings, *, test_job: bool) -> list[tuple[str, Callable[[], Check]]]:
+    """Return what to look at where a queue is configured."""
+    path = settings.my_qadapter
+    if path is None:
+        if not test_job:
+            return []
+        missing = "no my_qadapter.yaml: there is no queue to send a job to; see heterofire init."
+        return [("test job", lambda: Check(name="test job", status="failed", message=missing))]
+    untried = Check(
+        name="test job", status="ok", message="not tried; heterofire doctor --test-job sends one"
+    )
+    send = partial(
+        send_test_job, path, settings.runs, command=settings.vasp_cmd,
+        scratch=settings.worker_env.get("scratch"),
+    )  # fmt: skip
+    return [
+        ("queue", lambda: check_queue(path)),
+        ("test job", send if test_job else lambda: untried),
+    ]
+
+
+def _check_potcars_of(settings: Settings, study: str, profile: str) -> Check:
+    """Check the potentials of every calculation of a study."""
+    plan = Project(settings).plan(study, profile)
+    symbols = {name for step in plan.calculations for name in step.potcar_symbols}
+    library = potcar_library(settings.worker_env.get("potcars"))
+    return check_potcars(symbols, library)
+
+
+def _before_the_rocket(settings: Settings) -> str:
+    """Return what a job does before it starts the rocket; nothing where there is no queue."""
+    if settings.my_qadapter is None:
+        return ""
+    try:
+        return str(load_qadapter(settings.my_qadapter).get("pre_rocket") or "")
+    except HeteroError:
+        return ""  # the check of the queue says what is wrong with the file
+
+
+def _server_clock(my_launchpad: Path | None) -> float | None:
+    """Return how far the MongoDB server's clock is ahead, in seconds; None where it is silent."""
+    if my_launchpad is None:
+        return None
+    try:
+        launchpad = open_launchpad(my_launchpad=my_launchpad, embedded=Path(), strm_lvl="ERROR")
+        with pymongo.timeout(_SERVER_TIMEOUT_S):
+            before = time.time()
+            told = launchpad.connection.admin.command("hello").get("localTime")
+            middle = (before + time.time()) / 2
+    except (PyMongoError, HeteroError):
+        return None  # the check of the LaunchPad says why
+    if told is None:
+        return None
+    return float(told.replace(tzinfo=UTC).timestamp() - middle)
 
 
 def _check_server(my_launchpad: Path) -> Check:
     """Check a MongoDB server by writing one document and taking it away again."""
     launchpad = open_launchpad(my_launchpad=my_launchpad, embedded=Path(), strm_lvl="ERROR")
-    where = f"{launchpad.host}:{launchpad.port}/{launchpad.name} ({my_launchpad})"
+    host = launchpad.host if launchpad.uri_mode else f"{launchpad.host}:{launchpad.port}"
+    where = f"{without_password(host)}, database {launchpad.name} ({my_launchpad})"
     try:
         with pymongo.timeout(_SERVER_TIMEOUT_S):
             trial = launchpad.db["heterofire_doctor"]
@@ -198,8 +268,8 @@ def _check_server(my_launchpad: Path) -> Check:
     except PyMongoError as error:
         return Check(
             name="LaunchPad", status="failed",
-            message=f"{where}: {str(error).splitlines()[0][:200]}",
-            remedy="Start the server or correct my_launchpad.yaml; without that file heterofire "
+            message=without_password(f"{where}: {str(error).splitlines()[0][:200]}"),
+            remedy="Start the server, or correct my_launchpad.yaml; without that file heterofire "
             "keeps its LaunchPad in a file and needs no server.",
         )  # fmt: skip
     return Check(name="LaunchPad", status="ok", message=f"{where} holds {count} fireworks")

@@ -22,6 +22,7 @@ from ..structures.errors import InputError, StoreError
 from .claims import claim, is_alive
 from .embedded import EmbeddedClient
 from .file_systems import is_local
+from .mongodb_addresses import fill_from_environment, without_password
 from .reservations import job_of
 
 Command = Literal["lpad", "rlaunch", "qlaunch"]
@@ -143,7 +144,9 @@ class AnyLaunchPad(LaunchPad):  # type: ignore[misc]
     @classmethod
     def from_file(cls, filename: str, f_format: str | None = None) -> LaunchPad:
         """Open the server that a YAML or JSON file names, or the embedded LaunchPad in the file."""
-        if f_format or Path(filename).suffix in (".yaml", ".yml", ".json"):
+        if Path(filename).suffix in (".yaml", ".yml"):
+            return _open_server(Path(filename))
+        if f_format or Path(filename).suffix == ".json":
             return LaunchPad.from_file(filename, f_format)
         return EmbeddedLaunchPad(filename)
 
@@ -184,17 +187,26 @@ def open_launchpad(
     """
     if my_launchpad is None:
         return EmbeddedLaunchPad(embedded, strm_lvl=strm_lvl)
+    return _open_server(my_launchpad, strm_lvl=strm_lvl)
+
+
+def _open_server(my_launchpad: Path, strm_lvl: str | None = None) -> LaunchPad:
+    """Return the LaunchPad on the MongoDB server that a file names."""
     if not my_launchpad.is_file():
-        raise InputError(f"{my_launchpad} is not there; `heterofire lpad init` writes one.")
+        raise InputError(
+            f"{my_launchpad} is not there; `heterofire init` or `heterofire lpad init` writes one."
+        )
     try:
         content = yaml.safe_load(my_launchpad.read_text())
         if not isinstance(content, dict) or "host" not in content:
             raise TypeError("no `host` in it")
-        return LaunchPad.from_file(str(my_launchpad))
+        filled = fill_from_environment(content, str(my_launchpad))
+        return LaunchPad.from_dict({"strm_lvl": strm_lvl} | filled)
     except (yaml.YAMLError, TypeError, ValueError, PyMongoError) as error:
+        reason = without_password(str(error))
         raise InputError(
-            f"{my_launchpad} does not describe a MongoDB server ({error}). It needs `host`, "
-            "`port` and `name`, as `heterofire lpad init` writes them."
+            f"{my_launchpad} does not describe a MongoDB server ({reason}). It needs `host`, "
+            "`port` and `name`, as `heterofire init` writes them."
         ) from error
 
 

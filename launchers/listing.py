@@ -164,11 +164,18 @@ def _status_row(status: Any) -> dict[str, Any]:
     }
 
 
-def print_doctor(settings: Settings, *, as_json: bool) -> int:
+def print_doctor(
+    settings: Settings,
+    *,
+    as_json: bool,
+    study: str | None = None,
+    profile: str = "quick",
+    test_job: bool = False,
+) -> int:
     """Print every check with its remedy; the exit code is 1 when one failed."""
     from .doctor import run_checks  # slow: FireWorks, SQLAlchemy
 
-    checks = run_checks(settings)
+    checks = run_checks(settings, study=study, profile=profile, test_job=test_job)
     rows = [
         {"check": c.name, "status": c.status, "found": c.message, "remedy": c.remedy}
         for c in checks

@@ -5,6 +5,7 @@ import platform
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,11 +16,12 @@ from typing import Literal
 from packaging.requirements import Requirement
 
 from ..structures.errors import StoreError
-from ..workflows.potcar_files import potcar_library
 from .file_systems import check_locks, file_system_type, is_local
 
 _OLDEST_PYTHON = (3, 11)
 _FULL_GB, _TIGHT_GB = 0.5, 5.0
+_TRIAL_BYTES = 4_000_000
+_CLOCK_OK_S, _CLOCK_BAD_S = 5.0, 300.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,19 +131,84 @@ def check_file_locks(folder: Path) -> Check:
     )  # fmt: skip
 
 
-def check_potcar_library(*, needed: bool) -> Check:
-    """Check that POTCARs can be put together on this machine."""
-    library = potcar_library()
-    if library is not None:
-        return Check(name="POTCAR library", status="ok", message=str(library))
-    if not needed:
-        message = "none, and the embedded engine needs none (POTCAR.spec is written)"
-        return Check(name="POTCAR library", status="ok", message=message)
+def check_scratch(scratch: str | None) -> Check:
+    """Check that the jobs' scratch folder takes a file, where this machine has it.
+
+    Parameters
+    ----------
+    scratch
+        As in my_fworker.yaml, such as ``/scratch/$USER``; None when none is named.
+    """
+    name = "scratch"
+    if not scratch:
+        return Check(name=name, status="ok", message="none named; jobs work in their run folder")
+    folder = Path(os.path.expandvars(scratch)).expanduser()
+    if not folder.is_dir():
+        return Check(
+            name=name, status="warning", message=f"{folder} is not on this machine",
+            remedy="Fine where nodes have a disk of their own (heterofire doctor --test-job looks "
+            "there); else make it, or correct scratch in my_fworker.yaml.",
+        )  # fmt: skip
+    free = shutil.disk_usage(folder).free
+    problem = _trial_write(folder)
+    if problem or free < _FULL_GB * 1e9:
+        message = f"{folder}: {problem or 'nearly full'}, {free} bytes free"
+    else:
+        message = f"{free / 1e9:.1f} GB free at {folder}"
+    is_tight = free < _TIGHT_GB * 1e9
+    bad: Literal["failed", "warning"] = "failed" if problem or free < _FULL_GB * 1e9 else "warning"
     return Check(
-        name="POTCAR library", status="warning",
-        message="none here: only POTCAR.spec is written, and VASP will not start without POTCAR",
-        remedy="Set PMG_VASP_PSP_DIR in ~/.config/.pmgrc.yaml on the machine where workers run.",
+        name=name, status=bad if problem or is_tight else "ok", message=message,
+        remedy="Free some space, or name another folder (scratch in the env of my_fworker.yaml): "
+        "VASP's CHGCAR and WAVECAR take GB." if problem or is_tight else "",
     )  # fmt: skip
+
+
+def check_clock(folder: Path, server_s: float | None = None) -> Check:
+    """Check that this machine's clock agrees with the file system's, and the server's.
+
+    FireWorks takes a job for lost by the time of its last sign of life, and `make`-like decisions
+    compare file times: clocks that differ by minutes make both wrong.
+
+    Parameters
+    ----------
+    folder
+        Where a scratch file is made, and removed again.
+    server_s
+        How far the MongoDB server's clock is ahead, in seconds; None without a server.
+    """
+    with tempfile.NamedTemporaryFile(dir=_existing(folder), prefix=".heterofire-doctor-") as file:
+        file.write(b".")
+        file.flush()
+        disk_s = os.fstat(file.fileno()).st_mtime - time.time()
+    return _clock_check({f"the file system of {folder}": disk_s, "the MongoDB server": server_s})
+
+
+def _clock_check(ahead: dict[str, float | None]) -> Check:
+    """Return the check of how far each clock is ahead of this machine's."""
+    known = {name: seconds for name, seconds in ahead.items() if seconds is not None}
+    worst = max(known, key=lambda name: abs(known[name]))
+    off = abs(known[worst])
+    message = f"{worst} is {off:.1f} s {'ahead of' if known[worst] > 0 else 'behind'} this machine"
+    if off <= _CLOCK_OK_S:
+        found = " and ".join(known)
+        return Check(name="clocks", status="ok", message=f"{found} within {_CLOCK_OK_S:.0f} s")
+    return Check(
+        name="clocks", status="failed" if off > _CLOCK_BAD_S else "warning", message=message,
+        remedy="Have the clocks set (NTP): jobs are taken for lost by their last sign of life.",
+    )  # fmt: skip
+
+
+def _trial_write(folder: Path) -> str:
+    """Write a few MB and take them away again; return what went wrong."""
+    try:
+        with tempfile.TemporaryFile(dir=folder, prefix=".heterofire-doctor-") as file:
+            file.write(bytes(_TRIAL_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from ..structures.errors import InputError, StoreError
+from .mongodb_addresses import without_password
 from .settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from ..results.store import ResultStore
     from ..workflows.plans import Plan
     from ..workflows.study import Profile
+
+_SERVER_TIMEOUT_S = 8
 
 
 def checked_profile(name: str) -> "Profile":
@@ -101,12 +104,14 @@ class Project:
 
 def _check_server(launchpad: "LaunchPad", named_in: Path) -> None:
     """Refuse a MongoDB server that does not answer, before anything relies on it."""
-    from pymongo.errors import PyMongoError  # slow to import
+    import pymongo  # slow to import
+    from pymongo.errors import PyMongoError
 
     try:
-        launchpad.db.command("ping")
+        with pymongo.timeout(_SERVER_TIMEOUT_S):
+            launchpad.db.command("ping")
     except PyMongoError as error:
-        reason = str(error).split(", Timeout:")[0]
+        reason = without_password(str(error).split(", Timeout:")[0])
         raise StoreError(
             f"the MongoDB server that {named_in} names does not answer: {reason}. Start it or "
             "correct the file; without the file the LaunchPad is a file in this folder."

@@ -25,7 +25,7 @@ class Settings:
     database: str  # result database, a path or URL
     launchpad: Path  # embedded LaunchPad, used when my_launchpad is None
     my_launchpad: Path | None  # FireWorks' file that names a MongoDB
-    my_qadapter: Path | None = None  # FireWorks' file about the cluster's queue
+    my_qadapter: Path | None = None  # FireWorks' file that describes the queue
     worker_env: Mapping[str, Any]  # env of my_fworker.yaml
     engine: str  # "xtb", "vasp"
     method: str  # "GFN1-xTB"; "" for VASP

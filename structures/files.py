@@ -31,7 +31,9 @@ def write_error(path: Path, error: OSError) -> HeteroError:
     return HeteroError(f"cannot write {path}: {error.strerror or error}. {remedy}")
 
 
-def write_atomic(path: str | os.PathLike[str], data: str | bytes) -> Path:
+def write_atomic(
+    path: str | os.PathLike[str], data: str | bytes, *, mode: int | None = None
+) -> Path:
     """Write a file so that a reader, or a kill, finds the old content or the new, never a part.
 
     Parameters
@@ -40,6 +42,9 @@ def write_atomic(path: str | os.PathLike[str], data: str | bytes) -> Path:
         The file to write; missing parent folders are made.
     data
         Text (written as UTF-8) or bytes.
+    mode
+        Permissions such as 0o600 for a file with a secret, which it has from its first byte on;
+        by default what the umask says.
 
     Returns
     -------
@@ -51,18 +56,18 @@ def write_atomic(path: str | os.PathLike[str], data: str | bytes) -> Path:
     HeteroError
         The disk is full or the folder cannot be written; the old file is as it was.
     """
-    with atomic_stream(path) as stream:
+    with atomic_stream(path, mode=mode) as stream:
         stream.write(data.encode() if isinstance(data, str) else data)
     return Path(path)
 
 
 @contextlib.contextmanager
-def atomic_stream(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def atomic_stream(path: str | os.PathLike[str], *, mode: int | None = None) -> Iterator[BinaryIO]:
     """Open a file for writing that takes its place only once all of it is written.
 
     Parameters
     ----------
-    path
+    path, mode
         As in `write_atomic`; for files too large to hold as one string.
 
     Raises
@@ -79,7 +84,7 @@ def atomic_stream(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
-            Path(temporary).chmod(0o666 & ~_umask())
+            Path(temporary).chmod(0o666 & ~_umask() if mode is None else mode)
             Path(temporary).replace(target)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -204,3 +204,13 @@ def heterofire() -> Callable[..., subprocess.CompletedProcess[str]]:
 def molecules() -> str:
     """A study that takes seconds."""
     return _MOLECULES
+
+
+@pytest.fixture
+def mongodb() -> Iterator[int]:
+    """Return the port of a server that lives as long as the test."""
+    script = Path(__file__).parent / "mongo_server.py"
+    server = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    yield int(server.stdout.readline())
+    server.kill()
+    server.wait()

@@ -96,6 +96,8 @@ def answer(command):
         return HELLO | {"localTime": datetime.now(UTC)}
     if name in ("ping", "endSessions", "buildInfo", "killCursors", "createIndexes", "create"):
         return {}
+    if name in ("saslStart", "saslContinue"):  # it knows no users, so every password is wrong
+        raise PermissionError("Authentication failed.")
     if name == "dropDatabase":
         CLIENT.drop_database(database)
         return {}
@@ -124,6 +126,8 @@ def reply_to(command):
     try:
         with LOCK:
             return answer(command) | {"ok": 1.0}
+    except PermissionError as error:
+        return {"ok": 0.0, "errmsg": str(error), "code": 18, "codeName": "AuthenticationFailed"}
     except Exception as error:
         return {"ok": 0.0, "errmsg": f"{type(error).__name__}: {error}", "code": 59}
 

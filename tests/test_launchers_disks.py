@@ -1,8 +1,11 @@
 """Real file systems that are full or read-only; mounting one takes root."""
 
+import re
 import subprocess
 
 import pytest
+
+from heterofire.launchers.machine_checks import check_scratch
 
 
 @pytest.fixture
@@ -42,3 +45,10 @@ def test_a_read_only_folder_is_named_and_can_still_be_looked_at(small_disk, hete
     checked = heterofire(small_disk, "doctor")
     assert checked.returncode == 1
     assert "Make the folder writable" in checked.stdout
+
+
+def test_a_full_scratch_fails_with_the_bytes_that_are_left(small_disk):
+    check = check_scratch(str(small_disk))
+    assert check.status == "failed"
+    assert re.search(r"No space left on device, \d+ bytes free", check.message)
+    assert list(small_disk.iterdir()) == []

@@ -2,6 +2,7 @@
 
 import socket
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from fireworks import Firework, ScriptTask, Workflow
 
 from heterofire.launchers import doctor
 from heterofire.launchers import machine_checks as machine
+from heterofire.launchers import vasp_checks as vasp
 from heterofire.launchers.launchpads import open_launchpad
 from heterofire.launchers.settings import engine_command, load_settings
 
@@ -35,8 +37,10 @@ def test_empty_project_passes_with_the_embedded_engine_and_stays_empty(project):
         "packages": checks[1].status,  # the versions are this machine's
         "disk space": checks[2].status,
         "run folder": "ok",
-        "file locks": checks[4].status,
+        "scratch": "ok",
+        "file locks": checks[5].status,
         "LaunchPad": "ok",
+        "clocks": "ok",
         "result store": "ok",
         "POTCAR library": "ok",
         "engine": "ok",
@@ -119,7 +123,7 @@ def test_embedded_engine_answers_through_the_command_workers_use(tmp_path):
     ids=["not configured", "not found", "found"],
 )
 def test_vasp_command_is_looked_for_but_not_started(command, status):
-    assert doctor.check_vasp_command(command).status == status
+    assert vasp.check_vasp_command(command).status == status
 
 
 def test_starter_without_its_program_is_a_warning(tmp_path, monkeypatch):
@@ -127,17 +131,17 @@ def test_starter_without_its_program_is_a_warning(tmp_path, monkeypatch):
         (tmp_path / name).write_text("#!/bin/sh\nexit 9\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert doctor.check_vasp_command(("srun", "-n", "4", "vasp_std")).status == "ok"
-    assert doctor.check_vasp_command(("srun", "-n", "4", "vasp_gam")).status == "warning"
+    assert vasp.check_vasp_command(("srun", "-n", "4", "vasp_std")).status == "ok"
+    assert vasp.check_vasp_command(("srun", "-n", "4", "vasp_gam")).status == "warning"
 
 
 def test_library_is_wanted_only_where_vasp_runs(project, monkeypatch):
-    assert machine.check_potcar_library(needed=False).status == "ok"
-    missing = machine.check_potcar_library(needed=True)
+    assert vasp.check_potcar_library(needed=False).status == "ok"
+    missing = vasp.check_potcar_library(needed=True)
     assert missing.status == "warning"
     assert "PMG_VASP_PSP_DIR" in missing.remedy
     monkeypatch.setenv("PMG_VASP_PSP_DIR", str(project))
-    assert machine.check_potcar_library(needed=True).message == str(project)
+    assert vasp.check_potcar_library(needed=True).message == str(project)
 
 
 def test_package_of_another_version_than_tried_is_a_warning():
@@ -160,6 +164,60 @@ def test_disk_space_is_judged_by_what_is_free(tmp_path, monkeypatch, free_gb, st
     check = machine.check_disk_space(tmp_path / "not" / "yet")
     assert check.status == status
     assert bool(check.remedy) is (status != "ok")
+
+
+def test_a_wrong_password_answers_within_seconds_and_is_not_shown(project, mongodb, heterofire):
+    uri = f"mongodb://ann:hidden1@127.0.0.1:{mongodb}/battery"
+    (project / "my_launchpad.yaml").write_text(f"host: {uri}\nuri_mode: true\nname: battery\n")
+    for command in (("doctor", "--json"), ("status",), ("submit", "potassium-anode")):
+        started = time.monotonic()
+        done = heterofire(project, *command)
+        assert time.monotonic() - started < 10 + 5  # imports and planning take their part
+        assert done.returncode == 1
+        assert "Authentication failed" in done.stdout + done.stderr
+        assert "hidden1" not in done.stdout + done.stderr
+
+
+def test_the_clock_of_the_server_is_compared(project, mongodb):
+    path = project / "my_launchpad.yaml"
+    path.write_text(f"host: 127.0.0.1\nport: {mongodb}\nname: fireworks\n")
+    checks = {check.name: check for check in doctor.run_checks(load_settings(folder=project))}
+    assert checks["clocks"].status == "ok"
+    assert "the MongoDB server" in checks["clocks"].message
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "status"), [(0.5, "ok"), (-60.0, "warning"), (7200.0, "failed")]
+)
+def test_clocks_that_differ_are_told(tmp_path, ahead_s, status):
+    check = machine.check_clock(tmp_path, ahead_s)
+    assert check.status == status
+    assert ("the MongoDB server is" in check.message) is (status != "ok")
+
+
+def test_a_scratch_that_is_not_here_is_a_warning_and_one_that_is_is_written(tmp_path, monkeypatch):
+    monkeypatch.setenv("PLACE", str(tmp_path))
+    assert machine.check_scratch("$PLACE").status != "failed"
+    assert machine.check_scratch("$PLACE/gone").status == "warning"
+    assert machine.check_scratch(None).status == "ok"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_potentials_of_a_study_are_looked_for_where_vasp_runs(project):
+    (project / "my_fworker.yaml").write_text("env: {vasp_cmd: vasp_std}\n")
+    study = project / "small.yaml"
+    study.write_text("study: small\ntitle: t\nhosts: []\nphases: {K atom: {atom: K}}\n")
+    settings = load_settings(folder=project)
+    checks = {c.name: c for c in doctor.run_checks(settings, study=str(study))}
+    assert checks["POTCARs"].status == "failed"
+    assert "K_sv" in checks["POTCARs"].message
+
+
+def test_a_test_job_without_a_queue_says_so(project):
+    checks = doctor.run_checks(load_settings(folder=project), test_job=True)
+    assert checks[-1].name == "test job"
+    assert checks[-1].status == "failed"
+    assert "heterofire init" in checks[-1].message
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")

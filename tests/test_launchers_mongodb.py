@@ -1,23 +1,7 @@
 """FireWorks' own client over MongoDB's wire protocol; see mongo_server.py."""
 
-import subprocess
-import sys
-from pathlib import Path
-
-import pytest
-
 from heterofire.launchers.launchpads import open_launchpad
 from heterofire.launchers.status import job_statuses
-
-
-@pytest.fixture
-def mongodb():
-    """Return the port of a server that lives as long as the test."""
-    script = Path(__file__).parent / "mongo_server.py"
-    server = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
-    yield int(server.stdout.readline())
-    server.kill()
-    server.wait()
 
 
 def test_the_same_study_runs_through_a_mongodb_server(tmp_path, mongodb, heterofire, molecules):

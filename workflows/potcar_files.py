@@ -1,8 +1,11 @@
 """POTCAR on the worker: found in a licensed library, put together, never stored anywhere else."""
 
 import gzip
+import hashlib
 import os
 import re
+import zlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
@@ -23,34 +26,37 @@ _FAMILIES = (
     "potpaw_PBE",
     ".",
 )
+_TITEL = re.compile(r"TITEL\s*=\s*(.+)")
 _SETTINGS_FILES = (Path(".config/.pmgrc.yaml"), Path(".pmgrc.yaml"))
 
 
-def potcar_library() -> Path | None:
+def potcar_library(named: str | None = None) -> Path | None:
     """Return this machine's POTCAR library, or None.
 
-    It is what pymatgen uses: the variable PMG_VASP_PSP_DIR, else the same key in
-    ``~/.config/.pmgrc.yaml`` or ``~/.pmgrc.yaml``.
+    Parameters
+    ----------
+    named
+        What the worker's env has behind ``potcars``. By default what pymatgen uses: the variable
+        PMG_VASP_PSP_DIR, else the same key in ``~/.config/.pmgrc.yaml`` or ``~/.pmgrc.yaml``.
 
     Raises
     ------
     InputError
-        The key names a folder that does not exist.
+        It names a folder that does not exist.
     """
-    named = os.environ.get("PMG_VASP_PSP_DIR")
-    source = "the environment"
+    source = "potcars in the env of my_fworker.yaml"
+    if named is None:
+        named, source = os.environ.get("PMG_VASP_PSP_DIR"), "PMG_VASP_PSP_DIR in the environment"
     for path in (Path.home() / name for name in _SETTINGS_FILES):
         if named is None and path.is_file():
             settings = yaml.safe_load(path.read_text(encoding="utf-8"))
             named = settings.get("PMG_VASP_PSP_DIR") if isinstance(settings, dict) else None
-            source = str(path)
+            source = f"PMG_VASP_PSP_DIR in {path}"
     if named is None:
         return None
     library = Path(named).expanduser()
     if not library.is_dir():
-        raise InputError(
-            f"PMG_VASP_PSP_DIR in {source} names {library}, which is not a folder; correct it."
-        )
+        raise InputError(f"{source} names {library}, which is not a folder; correct it.")
     return library
 
 
@@ -79,6 +85,43 @@ def find_potcar(symbol: str, library: str | Path) -> Path:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class PotcarFacts:
+    """What may be said about a POTCAR: its title and hashes, never its text."""
+
+    symbol: str
+    path: Path
+    family: str  # folder of the library that holds it
+    titel: str  # "PAW_PBE K_sv 06Sep2000"
+    functional: str  # LEXCH: "PE" is PBE, "CA" is LDA; what TITEL says where there is none
+    sha256: str  # of the uncompressed file
+
+
+def potcar_facts(symbol: str, library: str | Path) -> PotcarFacts:
+    """Return title, functional and hash of a potential of the library.
+
+    Raises
+    ------
+    InputError
+        It is not there, or its header is not what is planned with.
+    """
+    path, content = _read_potcar(symbol, library)
+    text = content.decode("latin-1")
+    titel = _TITEL.search(text)
+    exchange = re.search(r"LEXCH\s*=\s*(\S+)", text)
+    words = titel.group(1).split() if titel else [""]
+    named = "PE" if words[0] == "PAW_PBE" else words[0]
+    relative = path.relative_to(library).parts
+    return PotcarFacts(
+        symbol=symbol,
+        path=path,
+        family=next((name for name in _FAMILIES if relative[0] == name), "."),
+        titel=" ".join(words),
+        functional=exchange.group(1) if exchange else named,
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
+
+
 def assemble_potcar(folder: str | Path, library: str | Path) -> Path:
     """Write POTCAR from the symbols in POTCAR.spec and return its path.
 
@@ -103,11 +146,21 @@ def assemble_potcar(folder: str | Path, library: str | Path) -> Path:
         ) from None
     parts = []
     for symbol in symbols:
-        path = find_potcar(symbol, library)
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        _check_header(symbol, content.decode("latin-1"), path)
+        _, content = _read_potcar(symbol, library)
         parts.append(content if content.endswith(b"\n") else content + b"\n")
     return write_atomic(folder / "POTCAR", b"".join(parts))
+
+
+def _read_potcar(symbol: str, library: str | Path) -> tuple[Path, bytes]:
+    """Return path and content of a potential whose header is what is planned with."""
+    path = find_potcar(symbol, library)
+    try:
+        packed = path.read_bytes()
+        content = gzip.decompress(packed) if path.suffix == ".gz" else packed
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"cannot read {path}: {error}. Copy it into the library again.") from error
+    _check_header(symbol, content.decode("latin-1"), path)
+    return path, content
 
 
 def _check_header(symbol: str, text: str, path: Path) -> None:
@@ -116,7 +169,7 @@ def _check_header(symbol: str, text: str, path: Path) -> None:
     NELECT of charged cells and the charges of atoms are reckoned with the planned ZVAL.
     """
     planned = potential(symbol)
-    title = re.search(r"TITEL\s*=\s*(.+)", text)
+    title = _TITEL.search(text)
     electrons = re.search(r"ZVAL\s*=\s*([\d.]+)", text)
     if title is None or electrons is None:
         raise InputError(f"{path} has no TITEL or ZVAL line, so it is not a POTCAR.")

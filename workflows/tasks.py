@@ -4,7 +4,7 @@ Their names are stored in LaunchPads for good: a test pins them.
 """
 
 import logging
-import shlex
+import os
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +37,14 @@ class WriteInputs(FiretaskBase):  # type: ignore[misc]
 
     def run_task(self, fw_spec: dict[str, Any]) -> FWAction:
         from .folders import check_engine, prepare_folder  # pulls in pymatgen's VASP classes
+        from .parallelism import laid_on
         from .potcar_files import potcar_library
 
-        calculation = Calculation.from_dict(self["calculation"])
-        check_engine(calculation, fw_spec.get("_fw_env", {}))
+        env = fw_spec.get("_fw_env", {})
+        calculation = laid_on(Calculation.from_dict(self["calculation"]), env, os.environ)
+        check_engine(calculation, env)
         with open_store(fw_spec) as store:
-            library = potcar_library() if calculation.engine == "vasp" else None
+            library = potcar_library(env.get("potcars")) if calculation.engine == "vasp" else None
             state = prepare_folder(calculation, store, Path.cwd(), potcar_dir=library)
             if state == "stored":
                 store.add_use(calculation.key, calculation.label)
@@ -58,15 +60,13 @@ class RunVasp(FiretaskBase):  # type: ignore[misc]
     def run_task(self, fw_spec: dict[str, Any]) -> FWAction:
         from .custody import run_vasp  # pulls in custodian
         from .folders import is_finished
+        from .parallelism import vasp_command
 
         calculation = Calculation.from_dict(self["calculation"])
         if is_finished(calculation, Path.cwd()):
             return FWAction(stored_data={"engine_started": False})
-        command = fw_spec.get("_fw_env", {}).get("vasp_cmd")
-        if not command:
-            raise RunError("no vasp_cmd: set it in the env of my_fworker.yaml")
-        words = shlex.split(command) if isinstance(command, str) else list(command)
-        corrections = run_vasp(Path.cwd(), words)
+        command = vasp_command(calculation, fw_spec.get("_fw_env", {}))
+        corrections = run_vasp(Path.cwd(), command)
         return FWAction(stored_data={"engine_started": True, "corrections": list(corrections)})
 
 
