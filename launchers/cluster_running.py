@@ -4,16 +4,19 @@ import sys
 import time
 from dataclasses import dataclass
 
+from fireworks import LaunchPad
 from rich.console import Console
 
 from ..structures.errors import QueueError, StoreError
+from .asking import asking
 from .progress import Progress
 from .project import Project
 from .qadapters import QueueAdapter, load_qadapter
-from .queueing import Job, Queueing, one_at_a_time, submit_ready, would_submit
+from .queueing import Asking, Job, Queueing, one_at_a_time, submit_ready, would_submit
 from .reconciling import Mended, find_claims, reconcile
 from .recovery import recover
 from .schedulers import find_scheduler
+from .settings import Settings
 from .status import job_statuses
 from .worker import worker_locks
 
@@ -56,9 +59,7 @@ class Cluster:
         for mended in self.repair():
             console.print(mended_words(mended), highlight=False, markup=False, soft_wrap=True)
         n_jobs = 0
-        for job in submit_ready(
-            self.project.launchpad, self.project.settings, self.qadapter, self.how
-        ):
+        for job in submit_ready(*self._where, self.how, asking=self._asking):
             n_jobs += 1
             console.print(_job_words(job), highlight=False, markup=False, soft_wrap=True)
         return n_jobs
@@ -83,6 +84,14 @@ class Cluster:
                     if time.monotonic() - failing_since > _PATIENCE_S:
                         raise
                 time.sleep(every_s)
+
+    @property
+    def _where(self) -> tuple[LaunchPad, Settings, QueueAdapter]:
+        return self.project.launchpad, self.project.settings, self.qadapter
+
+    @property
+    def _asking(self) -> Asking | None:
+        return asking(self.project.settings, find_scheduler(self.qadapter.kind).kind)
 
     def _is_work_left(self) -> bool:
         """Tell whether a firework is ready or in a job."""

@@ -21,6 +21,7 @@ from .qadapters import NAME_LENGTHS, QueueAdapter, job_name, rocket_launch
 from .reservations import Reservation, release, reserve, set_job
 from .schedulers import find_scheduler
 from .settings import Settings
+from .walltimes import format_walltime, parse_walltime
 from .worker import worker_locks
 
 _OURS = {"spec.heterofire": {"$exists": True}}
@@ -56,7 +57,7 @@ class Job:
     script: str
 
 
-Resources = Callable[[Mapping[str, Any]], Mapping[str, Any]]  # of a firework's spec, for qadapter
+Asking = Callable[[Mapping[str, Any]], Mapping[str, Any]]  # keys for the qadapter, by the spec
 
 
 def submit_ready(
@@ -65,7 +66,7 @@ def submit_ready(
     qadapter: QueueAdapter,
     how: Queueing,
     *,
-    resources: Resources | None = None,
+    asking: Asking | None = None,
 ) -> Iterator[Job]:
     """Submit what is ready, job by job, as far as the cap allows.
 
@@ -77,7 +78,7 @@ def submit_ready(
         Where and how jobs are submitted.
     how
         Caps and bundles.
-    resources
+    asking
         What a firework with this spec needs, in the keys of the queue adapter.
 
     Yields
@@ -90,7 +91,7 @@ def submit_ready(
     QueueError
         The scheduler refused a job; its fireworks are ready again.
     """
-    bundles = ready_bundles(launchpad, how, resources)
+    bundles = ready_bundles(launchpad, how, asking)
     room = how.max_jobs - find_scheduler(qadapter.kind).n_queued() if bundles else 0
     with one_at_a_time(settings):
         for bundle in bundles[: max(room, 0)]:
@@ -105,11 +106,11 @@ def would_submit(
     qadapter: QueueAdapter,
     how: Queueing,
     *,
-    resources: Resources | None = None,
+    asking: Asking | None = None,
 ) -> list[Job]:
     """Return the jobs that `submit_ready` would submit without any cap; changes nothing."""
     jobs = []
-    for bundle in ready_bundles(launchpad, how, resources):
+    for bundle in ready_bundles(launchpad, how, asking):
         name = _name(qadapter, bundle)
         unreserved = [Reservation(fw_id=wanted.fw_id, launch_id=0) for wanted in bundle]
         folder = _folder(settings, name)
@@ -119,7 +120,7 @@ def would_submit(
 
 
 def ready_bundles(
-    launchpad: LaunchPad, how: Queueing, resources: Resources | None = None
+    launchpad: LaunchPad, how: Queueing, asking: Asking | None = None
 ) -> list[list[Wanted]]:
     """Return what is ready, the longest chain first, in bundles that want the same of a job."""
     query = {**_OURS, **how.query, "state": "READY"}
@@ -128,7 +129,7 @@ def ready_bundles(
     groups: dict[str, list[list[Wanted]]] = {}
     bundles: list[list[Wanted]] = []
     for document in order:
-        wanted = _wanted(document, resources)
+        wanted = _wanted(document, asking)
         group = groups.setdefault(repr(sorted(wanted.values.items())), [])
         if not group or len(group[-1]) >= how.bundle:
             group.append([])
@@ -153,10 +154,10 @@ def one_at_a_time(settings: Settings) -> Iterator[None]:
         os.close(handle)
 
 
-def _wanted(document: Mapping[str, Any], resources: Resources | None) -> Wanted:
+def _wanted(document: Mapping[str, Any], asking: Asking | None) -> Wanted:
     """Return a ready firework with what it wants; its own ``_queueadapter`` wins."""
     spec = document["spec"]
-    values = dict(resources(spec)) if resources else {}
+    values = dict(asking(spec)) if asking else {}
     return Wanted(
         fw_id=document["fw_id"],
         name=document["name"],
@@ -213,35 +214,17 @@ def _script(
         "job_name": _name(qadapter, bundle),
         "rocket_launch": rocket_launch(configured, worker, is_last=is_last),
     }
-    if "walltime" in values:
-        longest = qadapter.adapter.get("walltime")
-        values["walltime"] = _all_walltimes(str(values["walltime"]), len(bundle), longest)
+    if "walltime" in bundle[0].values and len(bundle) > 1:
+        values["walltime"] = _all_walltimes(qadapter, str(values["walltime"]), len(bundle))
     return qadapter.script(folder, values)
 
 
-def _all_walltimes(one: str, n: int, longest: Any) -> str:
-    """Return the walltime of n calculations after each other, up to the cluster's longest.
-
-    Examples
-    --------
-    >>> _all_walltimes("00:40:00", 3, "24:00:00"), _all_walltimes("00:40:00", 3, "1:00:00")
-    ('02:00:00', '01:00:00')
-    """
-    seconds = _seconds(one) * n
-    if longest:
-        seconds = min(seconds, _seconds(str(longest)))
-    return f"{seconds // 3600:02d}:{seconds % 3600 // 60:02d}:{seconds % 60:02d}"
-
-
-def _seconds(walltime: str) -> int:
-    """Return a walltime such as ``1-02:00:00``, ``24:00:00`` or minutes, in seconds."""
-    days, _, clock = walltime.rpartition("-")
-    parts = [int(part) for part in clock.split(":")]
-    if len(parts) == 1:
-        parts = [0, parts[0], 0] if not days else [parts[0], 0, 0]
-    elif len(parts) == 2:
-        parts = [0, *parts] if not days else [*parts, 0]
-    return int(days or 0) * 86400 + parts[0] * 3600 + parts[1] * 60 + parts[2]
+def _all_walltimes(qadapter: QueueAdapter, one: str, n: int) -> str:
+    """Return the walltime of n calculations after each other, up to the longest of the file."""
+    seconds = parse_walltime(one) * n
+    if longest := qadapter.adapter.get("walltime"):
+        seconds = min(seconds, parse_walltime(str(longest)))
+    return format_walltime(seconds, find_scheduler(qadapter.kind).kind)
 
 
 def _name(qadapter: QueueAdapter, bundle: Sequence[Wanted]) -> str:

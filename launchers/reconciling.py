@@ -13,6 +13,7 @@ from typing import Any
 from fireworks import LaunchPad
 
 from .bundles import stop_marker
+from .cluster_files import MISCONFIGURED
 from .liveness import is_known_alive
 from .reservations import Reservation, count_loss, job_of, release
 from .schedulers import JobFacts, Scheduler
@@ -111,6 +112,8 @@ def words(facts: JobFacts) -> str:
     """
     if facts.reason == "COMPLETED":
         return "ended without finishing it"
+    if facts.exit_code.partition(":")[0] == str(MISCONFIGURED):
+        return "a module could not be loaded; its name is in the job's output in runs/.jobs"
     code, _, number = facts.exit_code.partition(":")  # Slurm: exit code and signal
     if facts.reason.startswith(_SAY_IT_ALL):
         return facts.reason
@@ -138,7 +141,7 @@ def _mend(
     """Put one firework right, or leave it alone."""
     if claim.job is None:
         return _release_unnamed(launchpad, claim)
-    reason = ""
+    reason, hopeless = "", False
     if claim.state == "FIZZLED":
         if not _was_stopped(claim, runs):
             return None
@@ -146,10 +149,11 @@ def _mend(
         return None
     else:
         reason = words(facts[claim.job])
+        hopeless = facts[claim.job].exit_code.partition(":")[0] == str(MISCONFIGURED)
     if claim.state == "RESERVED" and _has_run(launchpad, claim.job):
         outcome = "queued again" if release(launchpad, claim.reservation) else ""
     else:  # a job that never starts anything counts too: it would come to nothing for ever
-        outcome = count_loss(launchpad, claim.reservation, claim.job, reason)
+        outcome = count_loss(launchpad, claim.reservation, claim.job, reason, hopeless=hopeless)
     if not outcome:
         return None
     return Mended(

@@ -95,7 +95,9 @@ def release(launchpad: LaunchPad, reservation: Reservation) -> bool:
     return True
 
 
-def count_loss(launchpad: LaunchPad, reservation: Reservation, job: str, reason: str) -> str:
+def count_loss(
+    launchpad: LaunchPad, reservation: Reservation, job: str, reason: str, *, hopeless: bool = False
+) -> str:
     """Queue a firework again whose job was lost, or let it fail when that was once too often.
 
     Parameters
@@ -108,6 +110,8 @@ def count_loss(launchpad: LaunchPad, reservation: Reservation, job: str, reason:
         Id of the job.
     reason
         Why, in the scheduler's words; empty when the scheduler has not been asked yet.
+    hopeless
+        Whether it would only happen again.
 
     Returns
     -------
@@ -120,10 +124,11 @@ def count_loss(launchpad: LaunchPad, reservation: Reservation, job: str, reason:
     one = {"fw_id": reservation.fw_id}
     launchpad.fireworks.update_one(one, {"$push": {"spec.heterofire.lost": loss}})
     about = launchpad.fireworks.find_one(one, {"spec.heterofire": 1})["spec"]["heterofire"]
-    if len(about["lost"]) <= about.get("max_lost", MAX_LOST):
+    if len(about["lost"]) <= about.get("max_lost", MAX_LOST) and not hopeless:
         launchpad.rerun_fw(reservation.fw_id)
         return "queued again"
-    words = f"QueueError: lost {len(about['lost'])} times: {loss_words(about['lost'])}"
+    times = "once" if len(about["lost"]) == 1 else f"{len(about['lost'])} times"
+    words = f"QueueError: lost {times}: {loss_words(about['lost'])}"
     action = FWAction(stored_data={"_exception": {"_stacktrace": words, "_details": None}})
     launchpad.complete_launch(reservation.launch_id, action, "FIZZLED")
     return "failed"
