@@ -1,5 +1,6 @@
-"""Jobs on a real Slurm that runs on this machine."""
+"""Jobs on a real Slurm, which the project's own script starts on this machine."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -7,7 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-import slurm_node
 from fireworks import Firework, PyTask, Workflow
 
 from heterofire.launchers.launchpads import open_launchpad
@@ -27,10 +27,29 @@ walltime: "00:10:00"
 ntasks: 1
 """
 
+SCRIPT = Path(__file__).parents[1] / ".ci" / "slurm"
+
+
+def start_slurm() -> str:
+    """Start Slurm where it does not run yet; return why not, empty when it runs."""
+    if os.geteuid() != 0:
+        return "Slurm's daemons need root"
+    if shutil.which("slurmctld") is None and shutil.which("apt-get") is None:
+        return "Slurm is not installed and there is no apt-get to install it with"
+    done = subprocess.run([str(SCRIPT)], capture_output=True, text=True, check=False, timeout=300)
+    return "" if done.returncode == 0 else f"{SCRIPT} failed: {done.stdout}{done.stderr}"
+
+
+def squeue(folder: Path, states: str = "PENDING,RUNNING,COMPLETING") -> list[str]:
+    """Return the ids of jobs that were submitted from below a folder."""
+    command = ["squeue", "-h", "-t", states, "-o", "%i %Z"]
+    rows = [line.split(" ", 1) for line in subprocess.check_output(command, text=True).splitlines()]
+    return [job for job, where in rows if Path(where).is_relative_to(folder)]
+
 
 @pytest.fixture(scope="session")
 def slurm():
-    if why_not := slurm_node.start():
+    if why_not := start_slurm():
         print(f"tests on Slurm are skipped: {why_not}", file=sys.stderr)
         pytest.skip(why_not)
 
@@ -40,7 +59,7 @@ def project(tmp_path, slurm):
     """A folder with a queue; its jobs are cancelled at the end."""
     (tmp_path / "my_qadapter.yaml").write_text(QADAPTER.format(queue="debug"))
     yield tmp_path
-    for job in slurm_node.squeue(tmp_path):
+    for job in squeue(tmp_path):
         subprocess.run(["scancel", job], check=False)
 
 
@@ -71,11 +90,11 @@ def test_small_calculations_go_into_one_job_that_says_what_it_does(project, laun
     planned = heterofire(project, "launch", "--bundle", "5", "--dry-run")
     assert "--job-name=small.2-models.static" in planned.stdout
     assert "#SBATCH --time=00:10:00" in planned.stdout
-    assert not slurm_node.squeue(project, "all"), "a dry run submitted something"
+    assert not squeue(project, "all"), "a dry run submitted something"
     done = heterofire(project, "launch", "--bundle", "5", "--follow", "--every", "1")
     assert done.returncode == 0, done.stderr
     assert set(states(launchpad).values()) == {"COMPLETED"}
-    assert len(slurm_node.squeue(project, "all")) == 1
+    assert len(squeue(project, "all")) == 1
 
 
 def test_children_are_submitted_when_their_parents_are_done(project, launchpad, heterofire):
@@ -102,7 +121,7 @@ def test_no_more_jobs_are_submitted_than_allowed(project, launchpad, heterofire)
     others = len(subprocess.check_output(["squeue", "-h"], text=True).splitlines())
     done = heterofire(project, "launch", "--max-jobs", str(others + 2))
     assert done.returncode == 0, done.stderr
-    assert len(slurm_node.squeue(project)) <= 2
+    assert len(squeue(project)) <= 2
     assert "READY" in states(launchpad).values()
 
 
@@ -115,9 +134,9 @@ def test_a_cancelled_job_is_told_and_queued_again_and_a_live_one_is_left(
     alive = heterofire(project, "status", "--repair")
     assert "0 lost calculations" in alive.stderr
     assert states(launchpad) == {"running/static": "RUNNING"}
-    (job,) = slurm_node.squeue(project)
+    (job,) = squeue(project)
     subprocess.run(["scancel", "--signal=KILL", "--full", job], check=True)
-    wait_for(lambda: not slurm_node.squeue(project))
+    wait_for(lambda: not squeue(project))
     shown = heterofire(project, "status")
     assert f"{job} gone" in shown.stdout
     repaired = heterofire(project, "status", "--repair")
