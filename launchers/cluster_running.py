@@ -8,11 +8,11 @@ from fireworks import LaunchPad
 from rich.console import Console
 
 from ..structures.errors import QueueError, StoreError
-from .asking import asking
+from .job_sizes import job_sizes
 from .progress import Progress
 from .project import Project
 from .qadapters import QueueAdapter, load_qadapter
-from .queueing import Asking, Job, Queueing, one_at_a_time, submit_ready, would_submit
+from .queueing import Job, Queueing, Sizes, one_at_a_time, submit_ready, would_submit
 from .reconciling import Mended, find_claims, reconcile
 from .recovery import recover
 from .schedulers import find_scheduler
@@ -44,7 +44,7 @@ class Cluster:
 
     def scripts(self) -> list[Job]:
         """Return the jobs that would be submitted; changes nothing."""
-        return would_submit(self.project.launchpad, self.project.settings, self.qadapter, self.how)
+        return would_submit(*self._where, self.how, sizes=self._sizes)
 
     def repair(self) -> list[Mended]:
         """Put right what lost jobs and killed submitters have left."""
@@ -59,7 +59,7 @@ class Cluster:
         for mended in self.repair():
             console.print(mended_words(mended), highlight=False, markup=False, soft_wrap=True)
         n_jobs = 0
-        for job in submit_ready(*self._where, self.how, asking=self._asking):
+        for job in submit_ready(*self._where, self.how, sizes=self._sizes):
             n_jobs += 1
             console.print(_job_words(job), highlight=False, markup=False, soft_wrap=True)
         return n_jobs
@@ -90,8 +90,8 @@ class Cluster:
         return self.project.launchpad, self.project.settings, self.qadapter
 
     @property
-    def _asking(self) -> Asking | None:
-        return asking(self.project.settings, find_scheduler(self.qadapter.kind).kind)
+    def _sizes(self) -> Sizes | None:
+        return job_sizes(self.project.settings, find_scheduler(self.qadapter.kind).kind)
 
     def _is_work_left(self) -> bool:
         """Tell whether a firework is ready or in a job."""

@@ -10,8 +10,6 @@ from pathlib import Path
 from string import Formatter
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from ..structures.errors import InputError, QueueError
 from ..structures.files import write_atomic
 
@@ -127,10 +125,16 @@ def _check_keys(path: Path, values: Mapping[str, Any], known: set[str]) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Return the YAML mapping in a file."""
+    """Return the YAML mapping in a file, as FireWorks reads it.
+
+    FireWorks reads YAML 1.2, where 24:00:00 is text; in PyYAML's 1.1 it is the number 86400.
+    """
+    from ruamel.yaml import YAML  # FireWorks' own
+    from ruamel.yaml.error import YAMLError
+
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
         raise InputError(f"cannot read {path}: {error}") from error
     if not isinstance(content, dict):
         raise InputError(f"{path} must hold a mapping such as '_fw_q_type: SLURM'")

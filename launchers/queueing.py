@@ -57,7 +57,7 @@ class Job:
     script: str
 
 
-Asking = Callable[[Mapping[str, Any]], Mapping[str, Any]]  # keys for the qadapter, by the spec
+Sizes = Callable[[Mapping[str, Any]], Mapping[str, Any]]  # keys for the qadapter, by the spec
 
 
 def submit_ready(
@@ -66,7 +66,7 @@ def submit_ready(
     qadapter: QueueAdapter,
     how: Queueing,
     *,
-    asking: Asking | None = None,
+    sizes: Sizes | None = None,
 ) -> Iterator[Job]:
     """Submit what is ready, job by job, as far as the cap allows.
 
@@ -78,7 +78,7 @@ def submit_ready(
         Where and how jobs are submitted.
     how
         Caps and bundles.
-    asking
+    sizes
         What a firework with this spec needs, in the keys of the queue adapter.
 
     Yields
@@ -91,7 +91,7 @@ def submit_ready(
     QueueError
         The scheduler refused a job; its fireworks are ready again.
     """
-    bundles = ready_bundles(launchpad, how, asking)
+    bundles = ready_bundles(launchpad, qadapter, how, sizes)
     room = how.max_jobs - find_scheduler(qadapter.kind).n_queued() if bundles else 0
     with one_at_a_time(settings):
         for bundle in bundles[: max(room, 0)]:
@@ -106,11 +106,11 @@ def would_submit(
     qadapter: QueueAdapter,
     how: Queueing,
     *,
-    asking: Asking | None = None,
+    sizes: Sizes | None = None,
 ) -> list[Job]:
     """Return the jobs that `submit_ready` would submit without any cap; changes nothing."""
     jobs = []
-    for bundle in ready_bundles(launchpad, how, asking):
+    for bundle in ready_bundles(launchpad, qadapter, how, sizes):
         name = _name(qadapter, bundle)
         unreserved = [Reservation(fw_id=wanted.fw_id, launch_id=0) for wanted in bundle]
         folder = _folder(settings, name)
@@ -120,22 +120,40 @@ def would_submit(
 
 
 def ready_bundles(
-    launchpad: LaunchPad, how: Queueing, asking: Asking | None = None
+    launchpad: LaunchPad, qadapter: QueueAdapter, how: Queueing, sizes: Sizes | None = None
 ) -> list[list[Wanted]]:
-    """Return what is ready, the longest chain first, in bundles that want the same of a job."""
+    """Return what is ready, the longest chain first, in bundles of the same nodes and cores.
+
+    The walltimes of a bundle add up to no more than that of ``my_qadapter.yaml``.
+    """
     query = {**_OURS, **how.query, "state": "READY"}
     found = launchpad.fireworks.find(query, _FIELDS)
     order = sorted(found, key=lambda d: (-d["spec"].get("_priority", 0.0), d["fw_id"]))
-    groups: dict[str, list[list[Wanted]]] = {}
+    last: dict[str, list[Wanted]] = {}
     bundles: list[list[Wanted]] = []
     for document in order:
-        wanted = _wanted(document, asking)
-        group = groups.setdefault(repr(sorted(wanted.values.items())), [])
-        if not group or len(group[-1]) >= how.bundle:
-            group.append([])
-            bundles.append(group[-1])
-        group[-1].append(wanted)
+        wanted = _wanted(document, sizes)
+        alike = repr(sorted((k, v) for k, v in wanted.values.items() if k != "walltime"))
+        bundle = last.get(alike, [])
+        if not bundle or not _fits(qadapter, how, [*bundle, wanted]):
+            last[alike] = bundle = []
+            bundles.append(bundle)
+        bundle.append(wanted)
     return bundles
+
+
+def _fits(qadapter: QueueAdapter, how: Queueing, bundle: Sequence[Wanted]) -> bool:
+    """Tell whether one job can hold so much."""
+    if len(bundle) > how.bundle:
+        return False
+    longest = qadapter.adapter.get("walltime")
+    return longest is None or _walltime_s(bundle) <= parse_walltime(str(longest))
+
+
+def _walltime_s(bundle: Sequence[Wanted]) -> int:
+    """Return the walltime that calculations after each other want; 0 where they do not say."""
+    wanted = (str(one.values["walltime"]) for one in bundle if "walltime" in one.values)
+    return sum(parse_walltime(walltime) for walltime in wanted)
 
 
 @contextmanager
@@ -154,10 +172,10 @@ def one_at_a_time(settings: Settings) -> Iterator[None]:
         os.close(handle)
 
 
-def _wanted(document: Mapping[str, Any], asking: Asking | None) -> Wanted:
+def _wanted(document: Mapping[str, Any], sizes: Sizes | None) -> Wanted:
     """Return a ready firework with what it wants; its own ``_queueadapter`` wins."""
     spec = document["spec"]
-    values = dict(asking(spec)) if asking else {}
+    values = dict(sizes(spec)) if sizes else {}
     return Wanted(
         fw_id=document["fw_id"],
         name=document["name"],
@@ -214,17 +232,9 @@ def _script(
         "job_name": _name(qadapter, bundle),
         "rocket_launch": rocket_launch(configured, worker, is_last=is_last),
     }
-    if "walltime" in bundle[0].values and len(bundle) > 1:
-        values["walltime"] = _all_walltimes(qadapter, str(values["walltime"]), len(bundle))
+    if seconds := _walltime_s(bundle):
+        values["walltime"] = format_walltime(seconds, find_scheduler(qadapter.kind).kind)
     return qadapter.script(folder, values)
-
-
-def _all_walltimes(qadapter: QueueAdapter, one: str, n: int) -> str:
-    """Return the walltime of n calculations after each other, up to the longest of the file."""
-    seconds = parse_walltime(one) * n
-    if longest := qadapter.adapter.get("walltime"):
-        seconds = min(seconds, parse_walltime(str(longest)))
-    return format_walltime(seconds, find_scheduler(qadapter.kind).kind)
 
 
 def _name(qadapter: QueueAdapter, bundle: Sequence[Wanted]) -> str:

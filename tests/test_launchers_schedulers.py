@@ -101,3 +101,9 @@ def test_a_wrong_qadapter_is_told_before_anything_is_submitted(tmp_path, text, w
     with pytest.raises(InputError, match=words) as caught:
         load_qadapter(path)
     assert str(path) in str(caught.value)
+
+
+def test_a_walltime_without_quotes_is_read_as_fireworks_reads_it(tmp_path):
+    path = tmp_path / "my_qadapter.yaml"
+    path.write_text("_fw_name: CommonAdapter\n_fw_q_type: SLURM\nwalltime: 24:00:00\n")
+    assert "#SBATCH --time=24:00:00\n" in load_qadapter(path).script(tmp_path, {})

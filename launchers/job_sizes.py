@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .queueing import Asking
+from .queueing import Sizes
 from .resources import ClusterLimits, Resources, resources_for
 from .settings import Settings
 
 _LITTLE = Resources(nodes=1, cores=1, walltime_s=3600)  # differences, properties
 
 
-def asking(settings: Settings, kind: str) -> Asking | None:
+def job_sizes(settings: Settings, kind: str) -> Sizes | None:
     """Return how much each firework asks for; None where only ``my_qadapter.yaml`` says it.
 
     Parameters
