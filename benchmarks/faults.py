@@ -196,7 +196,7 @@ class Faults:
         """Return the faults by name."""
         return {
             "scancel of a running job": self.cancel_running,
-            "kill -9 of the engine": lambda r: self.kill(r, "engine xtb"),
+            "kill -9 of the engine": lambda r: self.kill(r, "cli engine xtb"),
             "kill -9 of the worker": lambda r: self.kill(r, "launchers.worker"),
             "LaunchPad unreachable": self.outage,
             "scancel of a pending job": self.cancel_pending,
@@ -308,7 +308,7 @@ def engines_watched(victim: Round, twice: set[str]) -> Callable[[], None]:
     def watch() -> None:
         while not over.is_set():
             folders = Counter()
-            pids = victim.processes("engine xtb")
+            pids = victim.processes("cli engine xtb")
             for pid in pids:
                 with contextlib.suppress(OSError):
                     parent = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
