@@ -52,6 +52,7 @@ queue: debug
 walltime: "00:10:00"
 ntasks: 1
 """
+MAX_STARTS = 40  # of the launching command, after kills and outages
 MAX_LOST = 50  # of the same calculation; 5 by default, fewer than what falls on one here
 
 
@@ -89,6 +90,7 @@ class Round:
     server: subprocess.Popen[str] | None = None
     launch: subprocess.Popen[bytes] | None = None
     outages: list[threading.Thread] = field(default_factory=list)
+    n_starts: int = 0
 
     def start(self) -> None:
         """Queue the calculations and start to launch them."""
@@ -132,6 +134,7 @@ class Round:
 
     def go_on(self) -> None:
         """Start to launch, again where that was killed."""
+        self.n_starts += 1
         command = [sys.executable, "-m", "heterofire.launchers.cli", "launch", "--follow"]
         command += ["--every", "2", "--bundle", "2", "--max-jobs", "5"]
         with (self.folder / "launch.log").open("ab") as log:
@@ -141,10 +144,11 @@ class Round:
         """Tell whether launching has ended by itself, which it does when nothing is left."""
         assert self.launch is not None
         code = self.launch.poll()
-        if code is not None and code < 0:  # that was one of our faults
-            self.go_on()
-            return False
-        return code is not None
+        if code is None or code == 0 or self.n_starts > MAX_STARTS:
+            return code is not None
+        time.sleep(2)  # it was killed, or started while the LaunchPad was away and said so
+        self.go_on()
+        return False
 
     def end(self) -> None:
         """End what was started."""
@@ -377,6 +381,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--faults", type=int, default=30)
     parser.add_argument("--calculations", type=int, default=12, help="in each round")
+    parser.add_argument("--per-round", type=int, default=15, help="faults in each round, at most")
     parser.add_argument("--pause", type=float, default=3.0, help="seconds between two faults")
     parser.add_argument("--outage", type=float, default=65.0, help="seconds without LaunchPad")
     parser.add_argument("--patience", type=float, default=900.0, help="seconds for one round")
@@ -399,7 +404,8 @@ def main() -> int:
         end_watch = engines_watched(victim, twice)
         try:
             faults = Faults(chance, args.outage)
-            kinds.update(inject(victim, faults, args.faults - kinds.total(), args))
+            most = min(args.faults - kinds.total(), args.per_round)
+            kinds.update(inject(victim, faults, most, args))
             for outage in victim.outages:
                 outage.join()
             wrong = check(victim, twice)
