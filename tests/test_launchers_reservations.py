@@ -1,6 +1,7 @@
 import pytest
 from fireworks import Firework, PyTask, Workflow
 
+from heterofire.launchers.bundles import mark_stop
 from heterofire.launchers.launchpads import open_launchpad
 from heterofire.launchers.reconciling import reconcile
 from heterofire.launchers.recovery import recover, rerun_failed
@@ -21,14 +22,14 @@ class Answers(Scheduler):
 
     kind = "slurm"
 
-    def __init__(self, **facts):
-        self.facts = facts
+    def __init__(self, exit_code="0:0", **facts):
+        self.facts, self.exit_code = facts, exit_code
         self.n_questions = 0
 
     def _listed(self, ids):
         self.n_questions += 1
         return {
-            job: JobFacts(job_id=job, state=state, reason=reason, exit_code="0:0")
+            job: JobFacts(job_id=job, state=state, reason=reason, exit_code=self.exit_code)
             for job, (state, reason) in self.facts.items()
         }
 
@@ -129,3 +130,29 @@ def test_status_asks_the_scheduler_once_and_shows_its_word(launchpad, submitted)
     (status,) = with_jobs(job_statuses(launchpad), scheduler)
     assert (status.job, status.job_state, status.job_reason) == ("7", "pending", "Priority")
     assert scheduler.n_questions == 1
+
+
+def test_a_module_that_cannot_be_loaded_is_not_tried_again(launchpad, submitted, tmp_path):
+    scheduler = Answers(exit_code="78:0", **{"7": ("gone", "FAILED")})
+    (mended,) = reconcile(launchpad, scheduler, tmp_path, tmp_path / "locks")
+    assert mended.outcome == "failed"
+    (status,) = job_statuses(launchpad)
+    assert status.state == "FIZZLED"
+    assert "a module could not be loaded" in status.reason
+
+
+def test_a_failure_after_the_order_to_stop_is_no_failure(launchpad, submitted, tmp_path):
+    mark_stop(tmp_path, "7")
+    launchpad.mark_fizzled(submitted.launch_id)
+    scheduler = Answers(**{"7": ("gone", "PREEMPTED")})
+    reconcile(launchpad, scheduler, tmp_path, tmp_path / "locks")
+    assert state(launchpad) == "READY"
+    assert reconcile(launchpad, scheduler, tmp_path, tmp_path / "locks") == []
+    assert [loss["reason"] for loss in lost(launchpad)] == ["PREEMPTED"]
+
+
+def test_a_failure_of_its_own_stays_one(launchpad, submitted, tmp_path):
+    launchpad.mark_fizzled(submitted.launch_id)
+    scheduler = Answers(**{"7": ("gone", "COMPLETED")})
+    assert reconcile(launchpad, scheduler, tmp_path, tmp_path / "locks") == []
+    assert state(launchpad) == "FIZZLED"
