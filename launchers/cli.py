@@ -227,14 +227,33 @@ def submit(
         submit_study(project, planned, dry_run=dry_run, as_json=as_json)
 
 
-@app.command(epilog="Example: heterofire launch -j 2")
-def launch(workers: Workers = 2, engine: EngineName = None, dry_run: DryRun = False) -> None:
-    """Run what is ready on this machine."""
+@app.command(epilog="Example: heterofire launch --bundle 10 --follow")
+def launch(
+    workers: Workers = 2,
+    engine: EngineName = None,
+    dry_run: DryRun = False,
+    local: Annotated[
+        bool, typer.Option("--local", help="Here, whatever my_qadapter says.")
+    ] = False,
+    max_jobs: Annotated[int, typer.Option(min=1, help="Your jobs in the queue, at most.")] = 50,
+    bundle: Annotated[int, typer.Option(min=1, help="Calculations in one job, at most.")] = 1,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on until all is done.")] = False,
+    every: Annotated[float, typer.Option(min=0.5, help="Seconds between two looks.")] = 10.0,
+) -> None:
+    """Run what is ready: in the queue that my_qadapter.yaml names, else on this machine."""
     from .project import Project
-    from .running import launch_ready
 
     with Project.here(engine) as project:
-        raise typer.Exit(launch_ready(project, workers, dry_run=dry_run))
+        if local or project.settings.my_qadapter is None:
+            from .running import launch_ready
+
+            raise typer.Exit(launch_ready(project, workers, dry_run=dry_run))
+        from .cluster_running import launch_in_queue
+        from .queueing import Queueing
+
+        how = Queueing(max_jobs=max_jobs, bundle=bundle)
+        options: Any = {"dry_run": dry_run, "follow": follow, "every_s": every}
+        raise typer.Exit(launch_in_queue(project, how, **options))
 
 
 @app.command(epilog="Example: heterofire collect")
@@ -265,13 +284,16 @@ def run(
 
 
 @app.command(epilog="Example: heterofire status")
-def status(as_json: AsJson = False) -> None:
+def status(
+    as_json: AsJson = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Queue again what was lost.")] = False,
+) -> None:
     """Show states, the step of running calculations, what failed and what to do."""
     from .listing import print_status
     from .project import Project
 
     with Project.here(None) as project:
-        raise typer.Exit(print_status(project, as_json=as_json))
+        raise typer.Exit(print_status(project, as_json=as_json, repair=repair))
 
 
 @app.command(epilog="Example: heterofire table potassium-anode --format csv")

@@ -21,6 +21,7 @@ from ..structures.errors import InputError, StoreError
 from .claims import claim, is_alive
 from .embedded import EmbeddedClient
 from .file_systems import is_local
+from .reservations import job_of
 from .servers import check_server, open_server
 
 Command = Literal["lpad", "rlaunch", "qlaunch"]
@@ -102,8 +103,9 @@ class EmbeddedLaunchPad(LaunchPad):  # type: ignore[misc]
             if is_alive(owner["process"], self._locks):
                 continue
             query = {"launch_id": owner["_id"], "state": "RUNNING"}
-            launch = self.launches.find_one(query, {"fw_id": 1})
-            if launch:
+            launch = self.launches.find_one(query, {"fw_id": 1, "state_history": 1})
+            # Of a job on a cluster the scheduler says whether it lives (see reconciling.py).
+            if launch and job_of(launch) is None:
                 self.mark_fizzled(owner["_id"])
                 lost += self.rerun_fw(launch["fw_id"])
         return lost

@@ -91,16 +91,19 @@ def print_plan(project: Project, plan: Any, *, as_json: bool) -> None:
     print_warnings(plan)
 
 
-def print_status(project: Project, *, as_json: bool) -> int:
+def print_status(project: Project, *, as_json: bool, repair: bool = False) -> int:
     """Print states, running steps and failures; the exit code is 1 when something failed."""
     from .status import counts, job_statuses  # slow: FireWorks
 
-    statuses = job_statuses(project.launchpad)
+    if repair:
+        _repair(project)
+    statuses = _joined(project, job_statuses(project.launchpad))
     if as_json:
         print(json.dumps([status.to_dict() for status in statuses], indent=1))
     else:
         rows = [_status_row(status) for status in statuses]
-        print_rows(rows, as_json=False)
+        unused = [n for n in ("job", "lost before") if not any(row[n] for row in rows)]
+        print_rows([{k: v for k, v in r.items() if k not in unused} for r in rows], as_json=False)
         print(", ".join(f"{n} {state}" for state, n in counts(statuses).items()) or "empty queue")
         for status in statuses:
             for correction in status.outcome.get("corrections") or ():
@@ -110,12 +113,50 @@ def print_status(project: Project, *, as_json: bool) -> int:
     return 1 if any(status.state == "FIZZLED" for status in statuses) else 0
 
 
+def _repair(project: Project) -> None:
+    """Queue again what was lost, and say so."""
+    from .cluster_running import mended_words, repair_project  # slow: FireWorks
+
+    mended = repair_project(project)
+    for one in mended:
+        print(mended_words(one), file=sys.stderr)
+    print(f"{len(mended)} lost calculations found", file=sys.stderr)
+
+
+def _joined(project: Project, statuses: list[Any]) -> list[Any]:
+    """Return statuses with the scheduler's word on their jobs, where there are any."""
+    from ..structures.errors import HeteroError
+    from .qadapters import load_qadapter
+    from .schedulers import find_scheduler
+    from .status import with_jobs
+
+    path = project.settings.my_qadapter
+    if path is None or not any(status.job for status in statuses):
+        return statuses
+    try:
+        joined = with_jobs(statuses, find_scheduler(load_qadapter(path).kind))
+    except HeteroError as error:
+        print(f"warning: nothing is known about the jobs: {error}", file=sys.stderr)
+        return statuses
+    gone = [status for status in joined if status.job_state == "gone"]
+    if gone:
+        print(
+            f"{len(gone)} calculations were lost with their jobs: `heterofire status --repair` or "
+            "`heterofire launch` queues them again",
+            file=sys.stderr,
+        )
+    return joined
+
+
 def _status_row(status: Any) -> dict[str, Any]:
     """Return one firework as a row."""
+    job = f"{status.job} {status.job_state}".strip()
     return {
         "id": status.fw_id,
         "name": status.name,
         "state": status.state,
+        "job": f"{job}: {status.job_reason}" if status.job_reason else job,
+        "lost before": status.lost,
         "step": status.step,
         "F (eV)": status.energy_f_ev,
         "force (eV/A)": status.force_ev_per_ang,

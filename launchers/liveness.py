@@ -29,10 +29,20 @@ def worker_name(locks: Path) -> str:
 
 def is_dead(name: str, locks: Path) -> bool:
     """Tell whether a worker is known to be dead; those of other machines are never judged."""
+    return _lives(name, locks) is False
+
+
+def is_known_alive(name: str, locks: Path) -> bool:
+    """Tell whether a worker is known to live, which only those of this machine are."""
+    return _lives(name, locks) is True
+
+
+def _lives(name: str, locks: Path) -> bool | None:
+    """Return whether a worker lives; None where that is not known."""
     parts = name.split("@")
     if len(parts) != 4 or parts[0] != _PREFIX or parts[1] != socket.gethostname():
-        return False
-    return not is_alive(int(parts[3]), locks)
+        return None
+    return is_alive(int(parts[3]), locks)
 
 
 def die_with_parent() -> None:

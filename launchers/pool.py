@@ -14,10 +14,11 @@ from pymongo.errors import PyMongoError
 
 from ..structures.errors import HeteroError
 from ..workflows.walltime import job_times, note_start, worker_options
+from .job_ends import is_time_up, not_halted_here
 from .recovery import recover
 from .servers import is_lost_server, wait_for_server
 from .settings import Settings
-from .worker import is_time_up, is_work_left, not_halted_here, worker_locks, workers_folder
+from .worker import is_work_left, worker_locks, workers_folder
 
 _log = logging.getLogger(__name__)
 

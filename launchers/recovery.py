@@ -2,7 +2,8 @@
 
 FireWorks judges a lost run by time alone (4 h without a ping). Workers of heterofire claim to
 live by a lock that the kernel drops with them, so a dead one is known at once, and a live one, or
-one of another machine, is never touched. On MongoDB a kill may also fall between two changes that
+one of another machine, is never touched. Of jobs on a cluster the scheduler knows more
+(`reconciling`): they are left alone here. On MongoDB a kill may also fall between two changes that
 belong together; the embedded LaunchPad makes them one.
 """
 
@@ -17,6 +18,7 @@ from fireworks import LaunchPad
 
 from .launchpads import rerun_lost
 from .liveness import is_dead
+from .reservations import forget_losses, job_of
 
 _log = logging.getLogger(__name__)
 
@@ -75,6 +77,7 @@ def rerun_failed(launchpad: LaunchPad, fw_ids: Iterable[int]) -> list[int]:
     """Queue failed fireworks again."""
     query = {"fw_id": {"$in": list(fw_ids)}, "state": "FIZZLED"}
     failed = list(launchpad.get_fw_ids(query))
+    forget_losses(launchpad, failed)
     for fw_id in failed:
         launchpad.rerun_fw(fw_id)
     return failed
@@ -103,8 +106,8 @@ def _of_dead_workers(launchpad: LaunchPad, locks: Path) -> set[int]:
     query = _OURS | {"state": {"$in": ["RUNNING", "RESERVED"]}, "launches": {"$ne": []}}
     for firework in launchpad.fireworks.find(query, {"fw_id": 1, "launches": 1}):
         last = {"launch_id": firework["launches"][-1]}
-        launch = launchpad.launches.find_one(last, {"fworker.name": 1})
-        if launch and is_dead(str(launch["fworker"]["name"]), locks):
+        launch = launchpad.launches.find_one(last, {"fworker.name": 1, "state_history": 1})
+        if launch and not job_of(launch) and is_dead(str(launch["fworker"]["name"]), locks):
             found.add(firework["fw_id"])
     return found
 

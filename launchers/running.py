@@ -38,7 +38,7 @@ def launch_ready(project: Project, n_workers: int, *, dry_run: bool) -> int:
     console = Console(stderr=True)
     with Progress(project.launchpad, console) as progress:
         Pool(project.launchpad, project.settings, n_workers).run(progress.tick)
-    return _say_failures(project, {})
+    return say_failures(project, {})
 
 
 def run_study(project: Project, plan: Plan, n_workers: int, *, dry_run: bool) -> int:
@@ -58,7 +58,7 @@ def run_study(project: Project, plan: Plan, n_workers: int, *, dry_run: bool) ->
     finish_study(project, plan)
     n_missing = len(plan.steps) - len(project.stored_keys(plan))
     if n_missing:
-        _say_failures(project, query)
+        say_failures(project, query)
         print(f"{n_missing} steps of {plan.study} are missing", file=sys.stderr)
     return 1 if n_missing else 0
 
@@ -88,7 +88,7 @@ def _what_is_left(project: Project, plan: Plan) -> str:
     return "\n".join([head, *(f"  {name}" for name in left)])
 
 
-def _say_failures(project: Project, query: dict[str, str]) -> int:
+def say_failures(project: Project, query: dict[str, str]) -> int:
     """Print what failed, why, and what to do; return 1 if anything did."""
     failed = [s for s in job_statuses(project.launchpad, query) if s.state == "FIZZLED"]
     for status in failed:

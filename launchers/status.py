@@ -3,20 +3,23 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from fireworks import LaunchPad
 
+from .reservations import job_of, loss_words
+from .schedulers import JobFacts, Scheduler
+
 _STEP = re.compile(rb"^\s*(\d+) F= *(\S+) E0= *(\S+)", re.MULTILINE)
 _FORCE = re.compile(rb"fmax= *([\d.]+)")
 _EXCEPTION = re.compile(r"^[\w.]+(Error|Exception|Exit)\b")
 _TAIL_BYTES = 4096
 _PROJECTION = {
-    **{"fw_id": 1, "name": 1, "state": 1, "launches": 1},
-    **{"spec._launch_dir": 1, "spec.heterofire.parts": 1},
+    **{"fw_id": 1, "name": 1, "state": 1, "launches": 1, "spec._launch_dir": 1},
+    **{"spec.heterofire.parts": 1, "spec.heterofire.lost": 1},
 }
 
 
@@ -35,6 +38,10 @@ class JobStatus:
     outcome: Mapping[str, Any]  # what ParseRun said: status, e0_ev, n_steps ...
     reason: str  # why it failed
     remedy: str  # what to do about it
+    job: str = ""  # id of its job, while it waits or runs in a cluster's queue
+    job_state: str = ""  # the scheduler's word on it: pending, running, ending, gone
+    job_reason: str = ""  # why it waits, or how it ended
+    lost: str = ""  # jobs it was lost with before, and why
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON."""
@@ -56,6 +63,25 @@ def job_statuses(launchpad: LaunchPad, query: Mapping[str, Any] | None = None) -
 def _goes_on_elsewhere(status: JobStatus) -> bool:
     """Tell whether a firework ended for lack of time, so that another one is its continuation."""
     return status.state == "COMPLETED" and "continued" in status.outcome
+
+
+def with_jobs(statuses: Sequence[JobStatus], scheduler: Scheduler) -> list[JobStatus]:
+    """Return the statuses joined with what the scheduler says, which is asked once.
+
+    Raises
+    ------
+    QueueError
+        The scheduler does not answer.
+    """
+    facts = scheduler.jobs({status.job for status in statuses if status.job})
+    return [_joined(status, facts.get(status.job)) for status in statuses]
+
+
+def _joined(status: JobStatus, facts: JobFacts | None) -> JobStatus:
+    """Return a status with the facts of its job."""
+    if facts is None:
+        return status
+    return replace(status, job_state=facts.state, job_reason=facts.reason)
 
 
 def counts(statuses: Sequence[JobStatus]) -> dict[str, int]:
@@ -86,6 +112,8 @@ def _status(launchpad: LaunchPad, document: Mapping[str, Any]) -> JobStatus:
         outcome=outcome,
         reason=reason,
         remedy=_remedy(reason) if reason else "",
+        job=(job_of(launch or {}) or "") if state in ("RESERVED", "RUNNING") else "",
+        lost=loss_words((document["spec"].get("heterofire") or {}).get("lost", [])),
     )
 
 
@@ -160,4 +188,6 @@ def _remedy(reason: str) -> str:
     """Return the next step for a kind of failure."""
     if reason.startswith(("RunError", "EngineError", "StructureError", "InputError")):
         return "mend what the message names, then run the same command again"
+    if reason.startswith("QueueError"):
+        return "look into the jobs' output in runs/.jobs, then run `heterofire submit` again"
     return "look into vasp.out and std_err.txt in the folder, then run the same command again"

@@ -6,8 +6,9 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,11 +18,15 @@ from fireworks.core.rocket_launcher import launch_rocket
 from pymongo.errors import PyMongoError
 
 from ..workflows.custody import stop_running
-from ..workflows.walltime import JobTimes, job_name, job_times, margin, note_start, worker_options
+from ..workflows.walltime import job_times, note_start, worker_options
+from .bundles import Bundle, mark_stop
+from .job_ends import is_time_up, not_halted_here
 from .launchpads import open_launchpad
 from .liveness import die_with_parent, worker_name
 from .offline import run_orders
 from .recovery import recover
+from .reservations import Reservation
+from .schedulers import own_job
 from .servers import is_lost_server, wait_for_server
 from .settings import Settings, load_settings
 from .spool_files import OFFLINE
@@ -106,24 +111,31 @@ def work(launchpad: LaunchPad, settings: Settings, query: Mapping[str, Any]) -> 
     return 128 + stopping[0]
 
 
-def not_halted_here() -> dict[str, Any]:
-    """Return the query that leaves out what this very job had to stop: it is for a later one."""
-    job = job_name()
-    return {} if job is None else {"spec.heterofire.halted_in": {"$ne": job}}
+def work_through(
+    launchpad: LaunchPad, settings: Settings, reservations: Sequence[Reservation]
+) -> int:
+    """Run the fireworks that are reserved for the job this process runs in, then end.
+
+    Returns
+    -------
+    int
+        0, or 128 + signal number when it was told to stop.
+    """
+    job = own_job(os.environ)
+    stopping = _stop_on_signals(lambda: mark_stop(settings.runs, job))
+    name = worker_name(worker_locks(settings))
+    fworker = FWorker(name=name, env=worker_environment(settings))
+    return Bundle(launchpad, settings, fworker, job, stopping).run(reservations)
 
 
-def is_time_up(times: JobTimes | None, margin_s: float | None = None) -> bool:
-    """Tell whether the job around this process is too near its end to start anything."""
-    return times is not None and times.left() < margin(times.length(), least_s=margin_s)
-
-
-def _stop_on_signals() -> list[int]:
+def _stop_on_signals(on_stop: Callable[[], None] = lambda: None) -> list[int]:
     """Return a list that receives the signal which asks this worker to stop."""
     stopping: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
         stopping.append(number)
-        stop_running()
+        on_stop()
+        threading.Thread(target=_keep_stopping, daemon=True).start()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
@@ -144,6 +156,13 @@ def is_work_left(launchpad: LaunchPad, query: Mapping[str, Any]) -> bool:
         if launchpad.launches.find_one(last, {"launch_id": 1}) is None:
             return True
     return False
+
+
+def _keep_stopping() -> None:
+    """Stop the engine, also one that is only about to start."""
+    while True:
+        stop_running()
+        time.sleep(_IDLE_S)
 
 
 def _queue_again(launchpad: LaunchPad, name: str) -> None:
@@ -179,12 +198,13 @@ def _end_own(launchpad: LaunchPad, name: str) -> list[int]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one worker process; the pool starts it."""
+    """Run one worker process; the pool starts it, or a job of the cluster's queue."""
     parser = argparse.ArgumentParser(description="one heterofire worker")
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--engine", required=True)
     parser.add_argument("--query", default="{}", help="which fireworks, as JSON")
     parser.add_argument("--offline", type=Path, nargs="+", help="run these orders, no database")
+    parser.add_argument("--fireworks", default="", help="12:34,...: firework and its launch")
     arguments = parser.parse_args(argv)
     die_with_parent()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
@@ -196,6 +216,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     launchpad = open_launchpad(my_launchpad=settings.my_launchpad, embedded=settings.launchpad)
     if settings.my_launchpad is not None:
         wait_for_server(launchpad)
+    if arguments.fireworks:
+        return work_through(launchpad, settings, Reservation.parse(arguments.fireworks))
     return work(launchpad, settings, json.loads(arguments.query))
 
 

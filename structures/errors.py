@@ -29,5 +29,9 @@ class EngineError(HeteroError):
     """An engine that died, or that was asked for what it cannot do; names the tag."""
 
 
+class QueueError(HeteroError):
+    """A scheduler that refuses a job or does not answer; its own words are in the message."""
+
+
 class StoreError(HeteroError):
     """A LaunchPad or result database that cannot be read or written; the file is kept as it is."""

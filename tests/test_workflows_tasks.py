@@ -10,12 +10,13 @@ from fireworks import FWorker, Workflow
 from fireworks.core.rocket_launcher import launch_rocket
 from pymatgen.core import Lattice, Structure
 
+from heterofire.launchers.job_ends import is_time_up
 from heterofire.launchers.launchpads import open_launchpad
 from heterofire.launchers.listing import print_status
 from heterofire.launchers.project import Project
 from heterofire.launchers.settings import engine_command, load_settings
 from heterofire.launchers.status import job_statuses
-from heterofire.launchers.worker import is_time_up, worker_environment
+from heterofire.launchers.worker import worker_environment
 from heterofire.results.records import Label
 from heterofire.structures.errors import InputError
 from heterofire.workflows.calculations import Calculation
