@@ -3,20 +3,25 @@
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from fireworks import LaunchPad
 from rich.console import Console
 
 from ..structures.errors import QueueError, StoreError
 from .job_sizes import job_sizes
+from .ordering import is_offline, order_firework
 from .progress import Progress
 from .project import Project
 from .qadapters import QueueAdapter, load_qadapter
 from .queueing import Job, Queueing, Sizes, one_at_a_time, submit_ready, would_submit
 from .reconciling import Mended, find_claims, reconcile
 from .recovery import recover
+from .reservations import Reservation
 from .schedulers import find_scheduler
 from .settings import Settings
+from .spool import give_up, take_in
 from .status import job_statuses
 from .worker import worker_locks
 
@@ -49,17 +54,22 @@ class Cluster:
     def repair(self) -> list[Mended]:
         """Put right what lost jobs and killed submitters have left."""
         launchpad, settings = self.project.launchpad, self.project.settings
-        scheduler = find_scheduler(self.qadapter.kind)
+        scheduler, locks = find_scheduler(self.qadapter.kind), worker_locks(settings)
+        if is_offline(settings):
+            take_in(self.project)
         with one_at_a_time(settings):
-            recover(launchpad, worker_locks(settings))
-            return reconcile(launchpad, scheduler, settings.runs, worker_locks(settings))
+            recover(launchpad, locks)
+            return reconcile(
+                launchpad, scheduler, settings.runs, locks, give_up=partial(give_up, self.project)
+            )
 
     def round(self, console: Console) -> int:
         """Repair, then submit what is ready; return how many jobs were submitted."""
         for mended in self.repair():
             console.print(mended_words(mended), highlight=False, markup=False, soft_wrap=True)
         n_jobs = 0
-        for job in submit_ready(*self._where, self.how, sizes=self._sizes):
+        order = self._order if is_offline(self.project.settings) else None
+        for job in submit_ready(*self._where, self.how, sizes=self._sizes, order=order):
             n_jobs += 1
             console.print(_job_words(job), highlight=False, markup=False, soft_wrap=True)
         return n_jobs
@@ -84,6 +94,11 @@ class Cluster:
                     if time.monotonic() - failing_since > _PATIENCE_S:
                         raise
                 time.sleep(every_s)
+
+    def _order(self, reservation: Reservation) -> Path | None:
+        """Write what a node without a database needs."""
+        firework = self.project.launchpad.get_fw_by_id(reservation.fw_id)
+        return order_firework(self.project, firework, reservation.launch_id)
 
     @property
     def _where(self) -> tuple[LaunchPad, Settings, QueueAdapter]:

@@ -58,6 +58,8 @@ class Job:
 
 
 Sizes = Callable[[Mapping[str, Any]], Mapping[str, Any]]  # keys for the qadapter, by the spec
+# Writes what a node without a database needs; None when nothing is left to compute.
+Order = Callable[[Reservation], Path | None]
 
 
 def submit_ready(
@@ -67,6 +69,7 @@ def submit_ready(
     how: Queueing,
     *,
     sizes: Sizes | None = None,
+    order: Order | None = None,
 ) -> Iterator[Job]:
     """Submit what is ready, job by job, as far as the cap allows.
 
@@ -80,6 +83,8 @@ def submit_ready(
         Caps and bundles.
     sizes
         What a firework with this spec needs, in the keys of the queue adapter.
+    order
+        Given where compute nodes reach no database: they run what it writes.
 
     Yields
     ------
@@ -95,7 +100,7 @@ def submit_ready(
     room = how.max_jobs - find_scheduler(qadapter.kind).n_queued() if bundles else 0
     with one_at_a_time(settings):
         for bundle in bundles[: max(room, 0)]:
-            job = _submit(launchpad, settings, qadapter, bundle)
+            job = _submit(launchpad, settings, qadapter, bundle, order)
             if job is not None:
                 yield job
 
@@ -114,7 +119,7 @@ def would_submit(
         name = _name(qadapter, bundle)
         unreserved = [Reservation(fw_id=wanted.fw_id, launch_id=0) for wanted in bundle]
         folder = _folder(settings, name)
-        script = _script(settings, qadapter, folder, bundle, unreserved)
+        script = _script(settings, qadapter, folder, bundle, _take(unreserved))
         jobs.append(Job(job_id="", name=name, fireworks=tuple(bundle), script=script))
     return jobs
 
@@ -184,8 +189,17 @@ def _wanted(document: Mapping[str, Any], sizes: Sizes | None) -> Wanted:
     )
 
 
+def _take(reservations: Sequence[Reservation]) -> list[str]:
+    """Return the worker's arguments for fireworks that are reserved for a job."""
+    return ["--fireworks", ",".join(map(str, reservations))]
+
+
 def _submit(
-    launchpad: LaunchPad, settings: Settings, qadapter: QueueAdapter, bundle: Sequence[Wanted]
+    launchpad: LaunchPad,
+    settings: Settings,
+    qadapter: QueueAdapter,
+    bundle: Sequence[Wanted],
+    order: Order | None,
 ) -> Job | None:
     """Reserve the fireworks of a bundle and submit the job that runs them."""
     name = _name(qadapter, bundle)
@@ -199,11 +213,14 @@ def _submit(
             reservation = reserve(launchpad, wanted.fw_id, worker, folder)
             if reservation is not None:
                 reserved[wanted.fw_id] = reservation
+        what = _take(list(reserved.values()))
+        if order is not None:
+            what = ["--offline", *_ordered(reserved, order)]
         left = [wanted for wanted in bundle if wanted.fw_id in reserved]
         if not left:
             folder.rmdir()
             return None
-        script = _script(settings, qadapter, folder, left, list(reserved.values()))
+        script = _script(settings, qadapter, folder, left, what)
         job_id = qadapter.submit(folder, script, _environment(qadapter))
     finally:
         # A job that is in the queue takes its fireworks by itself, whatever happens from here.
@@ -215,17 +232,29 @@ def _submit(
     return Job(job_id=job_id, name=name, fireworks=tuple(left), script=script)
 
 
+def _ordered(reserved: dict[int, Reservation], order: Order) -> list[str]:
+    """Order what is reserved; what needs no node is finished by that, and leaves the job."""
+    folders = []
+    for reservation in list(reserved.values()):
+        folder = order(reservation)
+        if folder is None:
+            del reserved[reservation.fw_id]
+        else:
+            folders.append(str(folder))
+    return folders
+
+
 def _script(
     settings: Settings,
     qadapter: QueueAdapter,
     folder: Path,
     bundle: Sequence[Wanted],
-    reservations: Sequence[Reservation],
+    what: Sequence[str],
 ) -> str:
-    """Return the script of a job."""
+    """Return the script of a job that gives its worker these arguments."""
     worker = [sys.executable, "-P", "-m", "heterofire.launchers.worker"]
     worker += ["--folder", str(settings.folder), "--engine", settings.engine]
-    worker += ["--fireworks", ",".join(map(str, reservations))]
+    worker += what
     configured = str(qadapter.adapter.get("rocket_launch") or "")
     is_last = not (qadapter.adapter.get("post_rocket") or bundle[0].values.get("post_rocket"))
     values = dict(bundle[0].values) | {

@@ -4,7 +4,7 @@ FireWorks judges a lost job by time alone. Here the scheduler is asked, once for
 that it says is alive is never touched, and without an answer nothing is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from .cluster_files import MISCONFIGURED
 from .liveness import is_known_alive
 from .reservations import Reservation, count_loss, job_of, release
 from .schedulers import JobFacts, Scheduler
+from .spool_files import OFFLINE
 
 _OURS = {"spec.heterofire": {"$exists": True}}
 _SLACK = timedelta(seconds=5)  # an engine may die of the signal before its worker hears it
@@ -47,7 +48,17 @@ class Mended:
     outcome: str  # "queued again", "failed"
 
 
-def reconcile(launchpad: LaunchPad, scheduler: Scheduler, runs: Path, locks: Path) -> list[Mended]:
+GiveUp = Callable[[int, str], bool]  # of a firework, for a reason; False when a result is there
+
+
+def reconcile(
+    launchpad: LaunchPad,
+    scheduler: Scheduler,
+    runs: Path,
+    locks: Path,
+    *,
+    give_up: GiveUp = lambda fw_id, reason: False,
+) -> list[Mended]:
     """Queue again what jobs have lost; call it with `one_at_a_time`.
 
     Parameters
@@ -61,6 +72,8 @@ def reconcile(launchpad: LaunchPad, scheduler: Scheduler, runs: Path, locks: Pat
     locks
         The file by which workers claim to live. Slurm without cgroups may call a job ended while
         its worker still cleans up; on this machine that is seen.
+    give_up
+        Queues again what was computed without a database and is lost.
 
     Returns
     -------
@@ -80,7 +93,7 @@ def reconcile(launchpad: LaunchPad, scheduler: Scheduler, runs: Path, locks: Pat
         found
         for claim in claims
         if not (claim.state == "RUNNING" and is_known_alive(claim.worker, locks))
-        and (found := _mend(launchpad, claim, facts, runs)) is not None
+        and (found := _mend(launchpad, claim, facts, runs, give_up)) is not None
     ]
     unexplained += [(m.job, m.fw_id) for m in mended if not m.reason]
     for job, fw_id in unexplained:
@@ -136,9 +149,15 @@ def _claim(firework: Mapping[str, Any], launch: Mapping[str, Any]) -> Claim:
 
 
 def _mend(
-    launchpad: LaunchPad, claim: Claim, facts: Mapping[str, JobFacts], runs: Path
+    launchpad: LaunchPad,
+    claim: Claim,
+    facts: Mapping[str, JobFacts],
+    runs: Path,
+    give_up: GiveUp,
 ) -> Mended | None:
     """Put one firework right, or leave it alone."""
+    if claim.worker == OFFLINE:
+        return _mend_offline(claim, facts, give_up)
     if claim.job is None:
         return _release_unnamed(launchpad, claim)
     reason, hopeless = "", False
@@ -162,6 +181,22 @@ def _mend(
         job=claim.job,
         reason=reason,
         outcome=outcome,
+    )
+
+
+def _mend_offline(claim: Claim, facts: Mapping[str, JobFacts], give_up: GiveUp) -> Mended | None:
+    """Put a firework right that a node without a database had; files decide what it has left."""
+    if claim.state == "FIZZLED" or claim.job is None or facts[claim.job].state != "gone":
+        return None
+    reason = words(facts[claim.job])
+    if not give_up(claim.reservation.fw_id, reason):
+        return None
+    return Mended(
+        fw_id=claim.reservation.fw_id,
+        name=claim.name,
+        job=claim.job,
+        reason=reason,
+        outcome="given up, and queued again unless that was once too often",
     )
 
 

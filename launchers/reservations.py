@@ -141,8 +141,11 @@ def loss_words(lost: list[Mapping[str, str]]) -> str:
     --------
     >>> loss_words([{"job": "7", "reason": "TIMEOUT"}, {"job": "9", "reason": ""}])
     'job 7 TIMEOUT; job 9 was told to stop'
+    >>> loss_words([{"job": "", "reason": "its worker is silent"}])
+    'its worker is silent'
     """
-    return "; ".join(f"job {loss['job']} {loss['reason'] or 'was told to stop'}" for loss in lost)
+    told = [(loss["job"], loss["reason"] or "was told to stop") for loss in lost]
+    return "; ".join(f"job {job} {reason}" if job else reason for job, reason in told)
 
 
 def forget_losses(launchpad: LaunchPad, fw_ids: list[int]) -> None:

@@ -22,17 +22,17 @@ from typing import Any
 from fireworks import FWAction, LaunchPad
 
 from ..structures.errors import HeteroError, RunError, StoreError
-from .actions import Outcome, failure
+from .actions import Outcome
 from .liveness import is_dead
 from .ordering import BUSY, complete, run_here, set_state, split_tasks
 from .project import Project
 from .recovery import recover
+from .reservations import Reservation, count_loss, job_of, set_job
 from .spool_files import WITHDRAWN, Spool, not_arrived
 from .worker import worker_locks, workers_folder
 
 _log = logging.getLogger(__name__)
 
-MAX_LOST = 5
 _ARRIVING_S = 600.0  # how long files of another machine may stay unseen
 _UNCLAIMED_S = 3600.0  # an order without a job of which nobody has heard since
 _SILENT_S = 4 * 3600.0  # FireWorks' own patience with a worker
@@ -67,7 +67,7 @@ class _Launch:
     fw_id: int
     name: str
     spool: Spool
-    has_job: bool  # a scheduler knows about it
+    job: str  # that a scheduler knows about; empty where there is none
 
 
 def take_in(project: Project) -> TakenIn:
@@ -123,29 +123,6 @@ def give_up(project: Project, fw_id: int, reason: str) -> bool:
     return False
 
 
-def queue_again(launchpad: LaunchPad, fw_id: int, reason: str) -> bool:
-    """Make a lost firework ready again; after `MAX_LOST` times it fails, with all reasons.
-
-    Returns
-    -------
-    bool
-        Whether it is queued again.
-    """
-    document = launchpad.fireworks.find_one({"fw_id": fw_id}, {"spec.heterofire": 1, "launches": 1})
-    about = document["spec"].get("heterofire", {})
-    reasons = [*about.get("lost_reasons", []), reason]
-    if len(reasons) > MAX_LOST:
-        listed = "\n".join(f"  {n}. {text}" for n, text in enumerate(reasons, start=1))
-        action = failure(f"RunError: lost {len(reasons)} times:\n{listed}")
-        launchpad.complete_launch(document["launches"][-1], action, "FIZZLED")
-        reasons = []  # who submits it again gives it as many chances
-    lost = {"spec.heterofire.n_lost": len(reasons), "spec.heterofire.lost_reasons": reasons}
-    launchpad.fireworks.update_one({"fw_id": fw_id}, {"$set": lost})
-    if reasons:
-        launchpad.rerun_fw(fw_id)
-    return bool(reasons)
-
-
 def _launches_out(launchpad: LaunchPad) -> list[_Launch]:
     """Return the launches that were ordered and are not finished in the LaunchPad."""
     query = {"state": {"$in": BUSY}, "launches": {"$ne": []}}
@@ -164,7 +141,7 @@ def _launches_out(launchpad: LaunchPad) -> list[_Launch]:
                     fw_id=firework["fw_id"],
                     name=firework["name"],
                     spool=spool,
-                    has_job=any("reservation_id" in entry for entry in launch["state_history"]),
+                    job=job_of(launch) or "",
                 )
             )
     return found
@@ -208,7 +185,8 @@ def _look_at(project: Project, launch: _Launch, taken: TakenIn) -> str:
 def _withdraw(launchpad: LaunchPad, launch: _Launch, reason: str) -> bool:
     """Keep a late job from running what is lost, and queue it again; False when it has failed."""
     launch.spool.write("begun", {"by": WITHDRAWN, "reason": reason})
-    return queue_again(launchpad, launch.fw_id, reason)
+    reservation = Reservation(fw_id=launch.fw_id, launch_id=launch.launch_id)
+    return count_loss(launchpad, reservation, launch.job, reason) != "failed"
 
 
 def _arriving(launch: _Launch, end: Mapping[str, Any]) -> list[str]:
@@ -241,8 +219,8 @@ def _store(project: Project, launch: _Launch, end: Mapping[str, Any], taken: Tak
 def _mark_running(launchpad: LaunchPad, launch: _Launch) -> None:
     """Show a launch that a node has taken up as running, with its job's number."""
     begun = launch.spool.begun() or {}
-    if begun.get("job") and not launch.has_job:
-        launchpad.set_reservation_id(launch.launch_id, begun["job"])
+    if begun.get("job") and not launch.job:
+        set_job(launchpad, launch.launch_id, str(begun["job"]))
     if set_state(launchpad, launch.launch_id, "RUNNING", str(begun.get("at", ""))):
         launchpad._refresh_wf(launch.fw_id)
     launchpad.ping_launch(launch.launch_id)
@@ -259,7 +237,7 @@ def _why_lost(project: Project, launch: _Launch) -> str:
         order = launch.spool.order() or {}
         gone = is_dead(str(order.get("sender", "")), locks)
         old = _age(project, launch.spool.folder / "order.json") > _UNCLAIMED_S
-        if launch.has_job or not (gone or old):
+        if launch.job or not (gone or old):
             return ""
         reason = "it was ordered, but no job was submitted for it"
         is_ours = launch.spool.begin({"by": WITHDRAWN, "reason": reason})
@@ -269,7 +247,7 @@ def _why_lost(project: Project, launch: _Launch) -> str:
     if is_dead(str(begun["by"]), locks):
         return f"its worker died ({begun['by']})"
     silent_s = _age(project, launch.spool.folder / "beat.json")
-    if not launch.has_job and silent_s > _SILENT_S:
+    if not launch.job and silent_s > _SILENT_S:
         return f"its worker has been silent for {silent_s / 3600:.1f} h ({begun['by']})"
     return ""
 

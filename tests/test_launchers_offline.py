@@ -20,6 +20,7 @@ from heterofire.launchers import spool as spooling
 from heterofire.launchers.launchpads import open_launchpad
 from heterofire.launchers.ordering import is_offline, order_ready
 from heterofire.launchers.project import Project
+from heterofire.launchers.reservations import MAX_LOST
 from heterofire.launchers.settings import load_settings
 from heterofire.launchers.spool import give_up, take_in
 from heterofire.launchers.spool_files import Spool, file_sizes, sealed, write_first
@@ -491,11 +492,12 @@ def test_an_order_with_a_job_waits_for_it(project):
     assert give_up(project, fw_id, "CANCELLED by 1000")
     again = project.launchpad.get_fw_by_id(fw_id)
     assert again.state == "READY"
-    assert again.spec["heterofire"]["lost_reasons"] == ["CANCELLED by 1000"]
+    (loss,) = again.spec["heterofire"]["lost"]
+    assert (loss["job"], loss["reason"]) == ("4711", "CANCELLED by 1000")
 
 
 def test_a_firework_lost_again_and_again_fails_with_all_reasons(project):
-    for n in range(spooling.MAX_LOST + 1):
+    for n in range(MAX_LOST + 1):
         order_ready(project)
         fw_id = project.launchpad.get_fw_ids({"state": "RESERVED"})[0]
         assert give_up(project, fw_id, f"NODE_FAIL {n}")

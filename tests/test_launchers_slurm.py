@@ -194,6 +194,32 @@ def test_nothing_is_repaired_when_the_scheduler_does_not_answer(project, launchp
     assert states(launchpad) == {"reserved/static": "RESERVED"}
 
 
+def test_nodes_without_a_database_lose_nothing_when_a_job_is_cancelled(
+    project, heterofire, molecules
+):
+    with (project / "my_qadapter.yaml").open("a") as stream:
+        stream.write("rocket_launch: rlaunch singleshot --offline\n")
+    (project / "molecules.yaml").write_text(molecules)
+    assert heterofire(project, "submit", "molecules.yaml").returncode == 0
+    subprocess.run(["scontrol", "update", "partition=debug", "state=DOWN"], check=True)
+    try:
+        once = heterofire(project, "launch", "--bundle", "2")
+        assert once.returncode == 0, once.stderr
+        scripts = [path.read_text() for path in (project / "runs" / ".jobs").glob("*/*script*")]
+        assert scripts
+        assert all("--offline" in script for script in scripts)
+        subprocess.run(["scancel", squeue(project)[0]], check=True)
+    finally:
+        subprocess.run(["scontrol", "update", "partition=debug", "state=UP"], check=True)
+    done = heterofire(project, "launch", "--follow", "--every", "1")
+    assert done.returncode == 0, done.stderr
+    assert "CANCELLED" in done.stderr
+    launchpad = open_launchpad(embedded=project / "launchpad.db", strm_lvl="CRITICAL")
+    assert set(states(launchpad).values()) == {"COMPLETED"}
+    started = launchpad.launches.count_documents({"action.stored_data.engine_started": True})
+    assert started == len([name for name in states(launchpad) if "derive" not in name])
+
+
 @pytest.mark.slow
 def test_the_quick_potassium_anode_has_the_same_energies_through_sbatch(
     project, launchpad, heterofire, tmp_path
