@@ -1,6 +1,7 @@
 """Small real things that several test files need."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -243,3 +244,24 @@ def start_mongodb() -> Any:
 def mongodb(start_mongodb) -> MongoServer:
     """A server that is empty."""
     return start_mongodb()
+
+
+_SLURM = Path(__file__).parents[1] / ".ci" / "slurm"
+
+
+def _start_slurm() -> str:
+    """Start Slurm where it does not run yet; return why not, empty when it runs."""
+    if os.geteuid() != 0:
+        return "Slurm's daemons need root"
+    if shutil.which("slurmctld") is None and shutil.which("apt-get") is None:
+        return "Slurm is not installed and there is no apt-get to install it with"
+    done = subprocess.run([str(_SLURM)], capture_output=True, text=True, check=False, timeout=300)
+    return "" if done.returncode == 0 else f"{_SLURM} failed: {done.stdout}{done.stderr}"
+
+
+@pytest.fixture(scope="session")
+def slurm() -> None:
+    """Start the project's own Slurm on this machine."""
+    if why_not := _start_slurm():
+        print(f"tests on Slurm are skipped: {why_not}", file=sys.stderr)
+        pytest.skip(why_not)

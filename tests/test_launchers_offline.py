@@ -10,6 +10,7 @@ import sys
 import time
 import traceback
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,9 @@ def leave_result(order, action, state="COMPLETED"):
 
 
 def states(project):
-    return {status.name: status.state for status in job_statuses(project.launchpad)}
+    """Return the state of every firework, of those with a continuation, too."""
+    fireworks = project.launchpad.fireworks.find({}, {"name": 1, "state": 1})
+    return {firework["name"]: firework["state"] for firework in fireworks}
 
 
 def launches_of(project):
@@ -176,9 +179,11 @@ def test_a_study_is_computed_without_a_database_and_collected(spooled, heterofir
     check_taken_in_once(spooled)
     with project_in(spooled) as project:
         assert states(project)["potassium/quick/derive"] == "COMPLETED"
-        status = next(s for s in job_statuses(project.launchpad) if s.name == "first")
-        assert status.elapsed_s == 60.0, "the times are those of the node"
-        assert status.outcome["continued"] == 1
+        first = project.launchpad.fireworks.find_one({"name": "first"})
+        launch = project.launchpad.launches.find_one({"launch_id": first["launches"][-1]})
+        times = [datetime.fromisoformat(entry["created_on"]) for entry in launch["state_history"]]
+        assert (times[-1] - times[-2]).total_seconds() == 60.0, "the times are those of the node"
+        assert launch["action"]["stored_data"]["continued"] == 1
         (formation,) = project.store.properties()
     again = heterofire(spooled, "collect", "--json")
     assert json.loads(again.stdout)["done"] == []

@@ -1,6 +1,5 @@
 """Jobs on a real Slurm, which the project's own script starts on this machine."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -27,31 +26,12 @@ walltime: "00:10:00"
 ntasks: 1
 """
 
-SCRIPT = Path(__file__).parents[1] / ".ci" / "slurm"
-
-
-def start_slurm() -> str:
-    """Start Slurm where it does not run yet; return why not, empty when it runs."""
-    if os.geteuid() != 0:
-        return "Slurm's daemons need root"
-    if shutil.which("slurmctld") is None and shutil.which("apt-get") is None:
-        return "Slurm is not installed and there is no apt-get to install it with"
-    done = subprocess.run([str(SCRIPT)], capture_output=True, text=True, check=False, timeout=300)
-    return "" if done.returncode == 0 else f"{SCRIPT} failed: {done.stdout}{done.stderr}"
-
 
 def squeue(folder: Path, states: str = "PENDING,RUNNING,COMPLETING") -> list[str]:
     """Return the ids of jobs that were submitted from below a folder."""
     command = ["squeue", "-h", "-t", states, "-o", "%i %Z"]
     rows = [line.split(" ", 1) for line in subprocess.check_output(command, text=True).splitlines()]
     return [job for job, where in rows if Path(where).is_relative_to(folder)]
-
-
-@pytest.fixture(scope="session")
-def slurm():
-    if why_not := start_slurm():
-        print(f"tests on Slurm are skipped: {why_not}", file=sys.stderr)
-        pytest.skip(why_not)
 
 
 @pytest.fixture

@@ -2,8 +2,10 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -30,7 +32,7 @@ def bash(commands, folder, **environment):
 
 def test_every_bash_block_is_named_so_that_a_test_runs_it():
     assert README.count("```bash") == len(BLOCKS)
-    assert set(BLOCKS) == {"run", "tests", "tour", "results", "cluster"}
+    assert set(BLOCKS) == {"run", "tests", "tour", "results", "setup", "cluster"}
 
 
 def test_the_readme_is_short():
@@ -54,17 +56,40 @@ def test_the_tour_works(tmp_path):
     assert len(list((tmp_path / "inputs").iterdir())) > 30
 
 
-def test_the_cluster_commands_queue_what_a_worker_then_takes(tmp_path):
-    # There is no VASP here: a stand-in that says so shows that it is started, and what follows.
-    vasp = tmp_path / "vasp_std"
+@pytest.fixture
+def node(tmp_path, slurm):
+    """A folder whose jobs find a stand-in for VASP, which says that it is none, and ends."""
+    vasp = tmp_path / "bin" / "vasp_std"
+    vasp.parent.mkdir()
     vasp.write_text("#!/bin/sh\necho 'no VASP here' >&2\nexit 1\n")
     vasp.chmod(0o755)
-    (tmp_path / "my_fworker.yaml").write_text(f"name: node\nenv: {{vasp_cmd: {vasp}}}\n")
-    done = bash(BLOCKS["cluster"], tmp_path)
-    assert "108 of 108 steps would be queued" in done.stdout
-    assert "109 fireworks added" in done.stdout
-    assert done.returncode == 1
-    assert "no VASP here" in done.stderr
+    path = f"{vasp.parent}{os.pathsep}{BIN}{os.pathsep}{os.environ['PATH']}"
+    # Jobs run in a login shell, which sets PATH anew.
+    (tmp_path / ".bash_profile").write_text(f"export PATH={shlex.quote(path)}\n")
+    yield {"PATH": path, "HOME": str(tmp_path)}
+    rows = subprocess.check_output(["squeue", "-h", "-o", "%i %Z"], text=True).splitlines()
+    for job, folder in (row.split(" ", 1) for row in rows):
+        if Path(folder).is_relative_to(tmp_path):
+            subprocess.run(["scancel", job], check=False)
+
+
+def test_the_cluster_commands_set_up_and_queue_what_jobs_then_take(tmp_path, node):
+    init, doctor = BLOCKS["setup"].strip().splitlines()
+    assert bash(init, tmp_path, **node).returncode == 0
+    checked = bash(doctor, tmp_path, **node)
+    assert checked.returncode == 1  # there are no POTCARs, and the stand-in is no VASP
+    assert "POTCAR" in checked.stdout
+    lines = BLOCKS["cluster"].strip().splitlines()
+    done = {line.split()[1]: bash(line, tmp_path, **node) for line in lines}
+    assert "108 of 108 steps would be queued" in bash(lines[0], tmp_path, **node).stdout
+    assert "109 fireworks added" in done["submit"].stdout
+    assert "jobs submitted" in done["launch"].stdout
+    assert "0 results taken in" in done["collect"].stdout
+    # `status` is 1 once a calculation has failed, and these fail at once.
+    assert all(d.returncode == 0 for name, d in done.items() if name != "status")
+    end = time.monotonic() + 120
+    while "no VASP here" not in (shown := bash("heterofire status", tmp_path, **node)).stderr:
+        assert time.monotonic() < end, shown.stdout + shown.stderr
 
 
 @pytest.mark.slow
