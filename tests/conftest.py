@@ -43,6 +43,13 @@ _SETTINGS = Settings(
 )
 
 
+def pytest_collection_modifyitems(items: list[Any]) -> None:
+    """Keep what works on the one Slurm of this machine in one process: faults harm the others."""
+    for item in items:
+        if "slurm" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("slurm"))
+
+
 @pytest.fixture(scope="session")
 def make_structure() -> Callable[..., Structure]:
     """Build a periodic structure of given elements on a line, or one in a wide box."""

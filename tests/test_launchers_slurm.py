@@ -200,6 +200,36 @@ def test_nodes_without_a_database_lose_nothing_when_a_job_is_cancelled(
     assert started == len([name for name in states(launchpad) if "derive" not in name])
 
 
+RELAXATIONS = """
+study: relaxations
+title: more than fits into one job of a minute
+ion: K
+hosts: [MoS2@NC]
+sites: [{region: outer, count: 2}, {region: gallery, count: 2}]
+phases: {K: {atom: K}}
+"""
+
+
+@pytest.mark.slow
+def test_what_does_not_fit_its_job_is_stopped_in_time_and_goes_on_in_the_next(project, heterofire):
+    adapter = QADAPTER.format(queue="debug").replace("00:10:00", "00:01:00")
+    (project / "my_qadapter.yaml").write_text(adapter)
+    (project / "relaxations.yaml").write_text(RELAXATIONS)
+    assert heterofire(project, "submit", "relaxations.yaml").returncode == 0
+    done = heterofire(project, "launch", "--bundle", "6", "--follow", "--every", "2")
+    assert done.returncode == 0, done.stderr
+    assert "TIMEOUT" not in done.stderr, "Slurm had to kill a job"
+    launchpad = open_launchpad(embedded=project / "launchpad.db", strm_lvl="CRITICAL")
+    assert set(states(launchpad).values()) == {"COMPLETED"}
+    continued = {"action.stored_data.continued": {"$exists": True}}
+    assert launchpad.launches.count_documents(continued) >= 1
+    with ResultStore.open(project / "results.db") as store:
+        runs = [store.get_run(key) for key in store.calculations()["key"]]
+    assert len(runs) == 6
+    assert {run.status for run in runs} == {"converged"}
+    assert any(run.parts for run in runs)
+
+
 @pytest.mark.slow
 def test_the_quick_potassium_anode_has_the_same_energies_through_sbatch(
     project, launchpad, heterofire, tmp_path
