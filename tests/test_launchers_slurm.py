@@ -225,7 +225,7 @@ def test_what_does_not_fit_its_job_is_stopped_in_time_and_goes_on_in_the_next(pr
     assert launchpad.launches.count_documents(continued) >= 1
     with ResultStore.open(project / "results.db") as store:
         runs = [store.get_run(key) for key in store.calculations()["key"]]
-    assert len(runs) == 6
+    assert len(runs) == 7
     assert {run.status for run in runs} == {"converged"}
     assert any(run.parts for run in runs)
 
