@@ -30,7 +30,8 @@ from .machine_checks import (
 )
 from .mongodb_addresses import without_password
 from .project import Project
-from .queue_checks import check_queue, load_qadapter, send_test_job
+from .qadapters import load_qadapter
+from .queue_checks import check_queue, send_test_job
 from .settings import Settings
 from .vasp_checks import (
     check_potcar_library,
@@ -232,7 +233,7 @@ def _before_the_rocket(settings: Settings) -> str:
     if settings.my_qadapter is None:
         return ""
     try:
-        return str(load_qadapter(settings.my_qadapter).get("pre_rocket") or "")
+        return str(load_qadapter(settings.my_qadapter).adapter.get("pre_rocket") or "")
     except HeteroError:
         return ""  # the check of the queue says what is wrong with the file
 

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from ..workflows.walltime import JobTimes, job_name, margin
+from ..workflows.walltime import JobTimes, allotment, margin
 
 
 def not_halted_here() -> dict[str, Any]:
     """Return the query that leaves out what this very job had to stop: it is for a later one."""
-    job = job_name()
-    return {} if job is None else {"spec.heterofire.halted_in": {"$ne": job}}
+    here = allotment()
+    return {} if here is None else {"spec.heterofire.halted_in": {"$ne": here}}
 
 
 def is_time_up(times: JobTimes | None, margin_s: float | None = None) -> bool:

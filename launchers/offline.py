@@ -20,6 +20,7 @@ from fireworks import FWAction
 from fireworks.utilities.fw_serializers import load_object
 
 from ..structures.errors import HeteroError, InputError, RunError, StoreError
+from ..workflows.walltime import job_id
 from .actions import Outcome, run_task
 from .liveness import worker_name
 from .settings import Settings
@@ -28,7 +29,6 @@ from .spool_files import VERSION, WITHDRAWN, Spool, file_sizes
 _log = logging.getLogger(__name__)
 
 _BEAT_S = 20.0
-_JOB_VARIABLES = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID")
 
 
 def run_orders(
@@ -87,7 +87,7 @@ def run_order(
             return str(end["state"])
         if not spool.is_newest:
             return "superseded by a later launch"
-        spool.begin({"by": name, "job": _job(), "at": _now()})
+        spool.begin({"by": name, "job": job_id() or "", "at": _now()})
         if (spool.begun() or {}).get("by") == WITHDRAWN:
             return WITHDRAWN
         with _beating(spool):
@@ -185,11 +185,6 @@ def _name(locks: Path) -> str:
     except StoreError as error:
         _log.warning("%s", error)
         return f"heterofire@{socket.gethostname()}@{os.getpid()}"
-
-
-def _job() -> str:
-    """Return the scheduler's number of this job, empty outside one."""
-    return next((os.environ[name] for name in _JOB_VARIABLES if os.environ.get(name)), "")
 
 
 def _now() -> str:

@@ -12,13 +12,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
 from fireworks import FiretaskBase, Firework, FWorker, LaunchPad
 
-from ..structures.errors import HeteroError, InputError, RunError, StoreError
+from ..structures.errors import HeteroError, RunError, StoreError
 from .actions import Outcome, failure, merged, run_task
 from .liveness import worker_name
 from .project import Project
+from .qadapters import load_qadapter
 from .settings import Settings
 from .spool_files import OFFLINE, VERSION, Spool
 from .worker import worker_environment, worker_locks
@@ -35,14 +35,9 @@ def is_offline(settings: Settings) -> bool:
     ours = settings.worker_env.get("heterofire") or {}
     if (ours.get("cluster") or {}).get("offline"):
         return True
-    adapter = settings.folder / "my_qadapter.yaml"
-    if not adapter.is_file():
+    if settings.my_qadapter is None:
         return False
-    try:
-        content = yaml.safe_load(adapter.read_text(encoding="utf-8")) or {}
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InputError(f"cannot read {adapter}: {error}") from error
-    return "--offline" in str(content.get("rocket_launch", "")).split()
+    return "--offline" in load_qadapter(settings.my_qadapter).words("rocket_launch")
 
 
 def order_firework(project: Project, firework: Firework, launch_id: int) -> Path | None:
@@ -98,34 +93,6 @@ def _order_or_finish(project: Project, firework: Firework, launch_id: int) -> Pa
     spool.write("order", _order(project, firework, computed, outcomes))
     launchpad.launches.update_one({"launch_id": launch_id}, {"$set": {"fworker.name": OFFLINE}})
     return spool.folder
-
-
-def order_ready(
-    project: Project, limit: int = 0, query: Mapping[str, Any] | None = None
-) -> list[Path]:
-    """Reserve and order the fireworks that are ready; return the folders to hand to workers.
-
-    Parameters
-    ----------
-    project
-        Whose LaunchPad and result store are used.
-    limit
-        Largest number of orders; 0 for all.
-    query
-        Which fireworks; all by default.
-    """
-    # Without an env: a database URL may hold a password, and launches are stored with their worker.
-    name = worker_name(worker_locks(project.settings))
-    fworker = FWorker(name=name, query=dict(query or {}))
-    orders: list[Path] = []
-    while not limit or len(orders) < limit:
-        firework, launch_id = project.launchpad.reserve_fw(fworker, str(project.settings.folder))
-        if firework is None:
-            break
-        folder = order_firework(project, firework, launch_id)
-        if folder is not None:
-            orders.append(folder)
-    return orders
 
 
 def run_what_needs_a_database(project: Project) -> int:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from ..workflows.plans import Plan
     from ..workflows.study import Profile
 
-_SERVER_TIMEOUT_S = 8
-
 
 def checked_profile(name: str) -> "Profile":
     """Return the profile of that name, or say which there are."""

@@ -33,6 +33,10 @@ class QueueAdapter:
         """Return FireWorks' word for the scheduler, such as SLURM."""
         return str(self.adapter.q_type)
 
+    def words(self, key: str) -> list[str]:
+        """Return the words of an entry of the file; none where it is not there."""
+        return str(self.adapter.get(key) or "").split()
+
     def script(self, folder: Path, values: Mapping[str, Any]) -> str:
         """Return the job script with these values instead of the file's own."""
         from fireworks.utilities.fw_serializers import load_object  # slow to import

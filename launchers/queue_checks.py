@@ -4,7 +4,6 @@ import logging
 import re
 import shlex
 import shutil
-import string
 import subprocess
 import tempfile
 import time
@@ -14,12 +13,10 @@ from getpass import getuser
 from pathlib import Path
 from typing import Any
 
-import yaml
 from fireworks.queue.queue_adapter import QueueAdapterBase
-from fireworks.utilities.fw_serializers import load_object_from_file
 
-from ..structures.errors import InputError
 from .machine_checks import Check
+from .qadapters import load_qadapter
 from .walltimes import format_walltime
 
 _ANSWER_S = 10
@@ -27,8 +24,6 @@ _JOB_WAIT_S = 300
 _JOB_POLL_S = 0.5
 _TEST_WALLTIME_S = 300
 _TRIAL = 4_000_000  # bytes written into the scratch folder of the node
-# Keys that are no part of a template: FireWorks' own, and the folder of its logs.
-_OUTSIDE_TEMPLATES = ("logdir",)
 _KINDS = {"SLURM": "slurm", "PBS": "pbs", "SGE": "sge", "LoadSharingFacility": "lsf"}
 # Asks for the user's jobs, and where the scheduler has such a command for the queue by name.
 _ASKS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -41,60 +36,6 @@ _ASKS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 _NO_JOB = re.compile(r"no (unfinished )?job", re.IGNORECASE)
 
 
-def load_qadapter(path: Path) -> QueueAdapterBase:
-    """Return FireWorks' queue adapter of a file, or say what is wrong with the file.
-
-    Raises
-    ------
-    InputError
-        The file is not readable, describes no adapter, names a template that is not there, or has
-        a key that its template does not know; FireWorks itself only warns of that and submits
-        without it.
-    """
-    try:
-        yaml.safe_load(path.read_text(encoding="utf-8"))  # FireWorks' parser has errors of its own
-        adapter = load_object_from_file(str(path))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
-        raise InputError(
-            f"{path} describes no queue that FireWorks knows ({error}); heterofire init writes one."
-        ) from error
-    if not isinstance(adapter, QueueAdapterBase):
-        raise InputError(f"{path} describes no queue; heterofire init writes one.")
-    if not Path(adapter.template_file).is_file():
-        raise InputError(
-            f"{path} names the template {adapter.template_file}, which is not there; run "
-            "heterofire init again."
-        )
-    unknown = unknown_keys(adapter)
-    if unknown:
-        known = ", ".join(sorted(template_keys(adapter)))
-        raise InputError(
-            f"{path} has {', '.join(unknown)}, which {Path(adapter.template_file).name} does not "
-            f"know: it would be left out of every job. Known are {known}."
-        )
-    return adapter
-
-
-def unknown_keys(adapter: QueueAdapterBase) -> list[str]:
-    """Return the keys of an adapter that its job script has no place for."""
-    known = template_keys(adapter)
-    return [
-        key
-        for key, value in adapter.items()
-        if value is not None
-        and key not in known
-        and key not in _OUTSIDE_TEMPLATES
-        and not key.startswith("_")
-    ]
-
-
-def template_keys(adapter: QueueAdapterBase) -> frozenset[str]:
-    """Return the keys that a job script has a place for."""
-    template = Path(adapter.template_file).read_text(encoding="utf-8")
-    named = {field for _, field, _, _ in string.Formatter().parse(template) if field}
-    return frozenset(named - {"launch_dir"})
-
-
 def check_queue(path: Path) -> Check:
     """Check that the queue's commands are there and answer, and that it knows the partition.
 
@@ -103,7 +44,7 @@ def check_queue(path: Path) -> Check:
     path
         ``my_qadapter.yaml``.
     """
-    adapter = load_qadapter(path)
+    adapter = load_qadapter(path).adapter
     submit = adapter.q_commands[adapter.q_type]["submit_cmd"]
     if shutil.which(submit) is None:
         return Check(
@@ -147,7 +88,7 @@ def send_test_job(
     wait_s
         How long to wait before the job is left to itself.
     """
-    adapter = load_qadapter(path)
+    adapter = load_qadapter(path).adapter
     folder.mkdir(parents=True, exist_ok=True)
     here = Path(tempfile.mkdtemp(prefix="test-job-", dir=folder))
     _make_small(adapter)

@@ -26,18 +26,6 @@ _UNNAMED_FOR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claim:
-    """A firework that a job has, or had."""
-
-    reservation: Reservation
-    name: str
-    state: str  # FireWorks' word
-    job: str | None
-    worker: str  # name of who reserved or runs it
-    began: datetime  # when it came into that state
-
-
-@dataclass(frozen=True, kw_only=True)
 class Mended:
     """What was done about a firework whose job is gone."""
 
@@ -48,7 +36,31 @@ class Mended:
     outcome: str  # "queued again", "failed"
 
 
-GiveUp = Callable[[int, str], bool]  # of a firework, for a reason; False when a result is there
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A firework that a job has, or had."""
+
+    reservation: Reservation
+    name: str
+    state: str  # FireWorks' word
+    job: str | None
+    worker: str  # name of who reserved or runs it
+    began: datetime  # when it came into that state
+
+    def mended(self, reason: str, outcome: str) -> Mended | None:
+        """Return what was done about the firework; None where nothing was."""
+        if not outcome:
+            return None
+        return Mended(
+            fw_id=self.reservation.fw_id,
+            name=self.name,
+            job=self.job or "",
+            reason=reason,
+            outcome=outcome,
+        )
+
+
+GiveUp = Callable[[int, str], str]  # of a firework, for a reason: what came of it
 
 
 def reconcile(
@@ -57,7 +69,7 @@ def reconcile(
     runs: Path,
     locks: Path,
     *,
-    give_up: GiveUp = lambda fw_id, reason: False,
+    give_up: GiveUp = lambda fw_id, reason: "",
 ) -> list[Mended]:
     """Queue again what jobs have lost; call it with `one_at_a_time`.
 
@@ -173,15 +185,7 @@ def _mend(
         outcome = "queued again" if release(launchpad, claim.reservation) else ""
     else:  # a job that never starts anything counts too: it would come to nothing for ever
         outcome = count_loss(launchpad, claim.reservation, claim.job, reason, hopeless=hopeless)
-    if not outcome:
-        return None
-    return Mended(
-        fw_id=claim.reservation.fw_id,
-        name=claim.name,
-        job=claim.job,
-        reason=reason,
-        outcome=outcome,
-    )
+    return claim.mended(reason, outcome)
 
 
 def _mend_offline(claim: Claim, facts: Mapping[str, JobFacts], give_up: GiveUp) -> Mended | None:
@@ -189,15 +193,7 @@ def _mend_offline(claim: Claim, facts: Mapping[str, JobFacts], give_up: GiveUp) 
     if claim.state == "FIZZLED" or claim.job is None or facts[claim.job].state != "gone":
         return None
     reason = words(facts[claim.job])
-    if not give_up(claim.reservation.fw_id, reason):
-        return None
-    return Mended(
-        fw_id=claim.reservation.fw_id,
-        name=claim.name,
-        job=claim.job,
-        reason=reason,
-        outcome="given up, and queued again unless that was once too often",
-    )
+    return claim.mended(reason, give_up(claim.reservation.fw_id, reason))
 
 
 def _release_unnamed(launchpad: LaunchPad, claim: Claim) -> Mended | None:
@@ -208,10 +204,8 @@ def _release_unnamed(launchpad: LaunchPad, claim: Claim) -> Mended | None:
     """
     if claim.state != "RESERVED" or datetime.now(UTC) - claim.began < _UNNAMED_FOR:
         return None
-    if not release(launchpad, claim.reservation):
-        return None
-    fw_id, reason = claim.reservation.fw_id, "was reserved and never submitted"
-    return Mended(fw_id=fw_id, name=claim.name, job="", reason=reason, outcome="queued again")
+    outcome = "queued again" if release(launchpad, claim.reservation) else ""
+    return claim.mended("was reserved and never submitted", outcome)
 
 
 def _was_stopped(claim: Claim, runs: Path) -> bool:

@@ -1,4 +1,4 @@
-"""The schedulers of clusters: what became of jobs, how many wait, and how to cancel them.
+"""The schedulers of clusters: what became of jobs, and how many wait.
 
 Whether a job lives is the scheduler's to say. Where it cannot be asked nothing is known: every
 question then raises `QueueError` and never passes for "the job is gone".
@@ -57,10 +57,6 @@ class Scheduler(ABC):
         return {job_id: known[job_id] for job_id in wanted}
 
     @abstractmethod
-    def cancel(self, ids: Iterable[str]) -> None:
-        """Cancel jobs; those that have ended are left out without a word."""
-
-    @abstractmethod
     def n_queued(self) -> int:
         """Return how many jobs of this user wait or run."""
 
@@ -77,10 +73,6 @@ class Slurm(Scheduler):
     """squeue, and for what has ended scontrol and, where accounting is on, sacct."""
 
     kind = "slurm"
-
-    def cancel(self, ids: Iterable[str]) -> None:
-        """Cancel jobs with scancel."""
-        _ask(["scancel", "--quiet", *ids], fine=("Invalid job id",))
 
     def n_queued(self) -> int:
         """Return how many jobs of this user squeue lists."""
@@ -113,10 +105,6 @@ class Pbs(Scheduler):
 
     kind = "pbs"
 
-    def cancel(self, ids: Iterable[str]) -> None:
-        """Cancel jobs with qdel."""
-        _ask(["qdel", *ids], fine=("Unknown Job", "has finished", "Request invalid for state"))
-
     def n_queued(self) -> int:
         """Return how many jobs of this user qstat lists."""
         lines = _ask(["qstat", "-u", getpass.getuser()]).splitlines()
@@ -137,10 +125,6 @@ class Sge(Scheduler):
     """qstat and qacct of the Grid Engines."""
 
     kind = "sge"
-
-    def cancel(self, ids: Iterable[str]) -> None:
-        """Cancel jobs with qdel."""
-        _ask(["qdel", *ids], fine=("does not exist",))
 
     def n_queued(self) -> int:
         """Return how many jobs of this user qstat lists."""
@@ -166,10 +150,6 @@ class Lsf(Scheduler):
     """bjobs."""
 
     kind = "lsf"
-
-    def cancel(self, ids: Iterable[str]) -> None:
-        """Cancel jobs with bkill."""
-        _ask(["bkill", *ids], fine=("already finished", "No matching job"))
 
     def n_queued(self) -> int:
         """Return how many jobs of this user bjobs lists."""
@@ -330,17 +310,3 @@ def _ask(command: Sequence[str], fine: Sequence[str] = ()) -> str:
         words = (done.stderr or done.stdout).strip()
         raise QueueError(f"{command[0]} failed ({done.returncode}): {words}")
     return done.stdout
-
-
-def own_job(environment: Mapping[str, str]) -> str | None:
-    """Return the id of the job that this process runs in, None outside of jobs.
-
-    Examples
-    --------
-    >>> own_job({"PBS_JOBID": "12.server"}), own_job({"SLURM_JOB_ID": "7"}), own_job({})
-    ('12', '7', None)
-    """
-    for name in ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID"):
-        if match := re.match(r"\d+", environment.get(name, "")):
-            return match[0]
-    return None

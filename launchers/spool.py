@@ -100,7 +100,7 @@ def orders_out(project: Project) -> list[tuple[str, str]]:
     return found
 
 
-def give_up(project: Project, fw_id: int, reason: str) -> bool:
+def give_up(project: Project, fw_id: int, reason: str) -> str:
     """Queue a firework again whose job is gone, unless it has left a result after all.
 
     Parameters
@@ -112,15 +112,15 @@ def give_up(project: Project, fw_id: int, reason: str) -> bool:
 
     Returns
     -------
-    bool
-        Whether it was lost; False when its result is there and the next `take_in` stores it.
+    str
+        ``queued again``, ``failed`` when that was once too often, or empty when its result is
+        there and the next `take_in` stores it.
     """
     with _only_one(project):
         for launch in _launches_out(project.launchpad):
             if launch.fw_id == fw_id and not (launch.spool.folder / "end.json").exists():
-                _withdraw(project.launchpad, launch, reason)
-                return True
-    return False
+                return _withdraw(project.launchpad, launch, reason)
+    return ""
 
 
 def _launches_out(launchpad: LaunchPad) -> list[_Launch]:
@@ -155,8 +155,8 @@ def _settle(project: Project, launch: _Launch, taken: TakenIn) -> None:
         reason = str(error)
     if not reason:
         return
-    is_queued = _withdraw(project.launchpad, launch, reason)
-    (taken.again if is_queued else taken.failed).append((launch.name, reason))
+    outcome = _withdraw(project.launchpad, launch, reason)
+    (taken.failed if outcome == "failed" else taken.again).append((launch.name, reason))
 
 
 def _look_at(project: Project, launch: _Launch, taken: TakenIn) -> str:
@@ -182,11 +182,11 @@ def _look_at(project: Project, launch: _Launch, taken: TakenIn) -> str:
     return ""
 
 
-def _withdraw(launchpad: LaunchPad, launch: _Launch, reason: str) -> bool:
-    """Keep a late job from running what is lost, and queue it again; False when it has failed."""
+def _withdraw(launchpad: LaunchPad, launch: _Launch, reason: str) -> str:
+    """Keep a late job from running what is lost, and count the loss; return what came of it."""
     launch.spool.write("begun", {"by": WITHDRAWN, "reason": reason})
     reservation = Reservation(fw_id=launch.fw_id, launch_id=launch.launch_id)
-    return count_loss(launchpad, reservation, launch.job, reason) != "failed"
+    return count_loss(launchpad, reservation, launch.job, reason)
 
 
 def _arriving(launch: _Launch, end: Mapping[str, Any]) -> list[str]:

@@ -17,7 +17,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -169,12 +169,6 @@ def not_arrived(folder: Path, sizes: Mapping[str, int]) -> list[str]:
     Network file systems show a file of another machine some seconds late.
     """
     return [name for name, size in sizes.items() if _size(folder / name) != size]
-
-
-def spools_in(folders: Iterable[Path]) -> list[Spool]:
-    """Return the spools of run folders, oldest launch first."""
-    found = [p for folder in folders for p in (folder / FOLDER).glob("[0-9]*") if p.is_dir()]
-    return sorted((Spool(p) for p in found), key=lambda spool: spool.launch_id)
 
 
 def _size(path: Path) -> int:

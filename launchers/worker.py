@@ -18,7 +18,7 @@ from fireworks.core.rocket_launcher import launch_rocket
 from pymongo.errors import PyMongoError
 
 from ..workflows.custody import stop_running
-from ..workflows.walltime import job_times, note_start, worker_options
+from ..workflows.walltime import job_id, job_times, note_start, worker_options
 from .bundles import Bundle, mark_stop
 from .job_ends import is_time_up, not_halted_here
 from .launchpads import open_launchpad
@@ -26,7 +26,6 @@ from .liveness import die_with_parent, worker_name
 from .offline import run_orders
 from .recovery import recover
 from .reservations import Reservation
-from .schedulers import own_job
 from .servers import is_lost_server, wait_for_server
 from .settings import Settings, load_settings
 from .spool_files import OFFLINE
@@ -121,7 +120,7 @@ def work_through(
     int
         0, or 128 + signal number when it was told to stop.
     """
-    job = own_job(os.environ)
+    job = job_id()
     stopping = _stop_on_signals(lambda: mark_stop(settings.runs, job))
     name = worker_name(worker_locks(settings))
     fworker = FWorker(name=name, env=worker_environment(settings))

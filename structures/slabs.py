@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pymatgen.core import Composition, Lattice, Structure
 
 from .checks import vacuum_of
-from .edits import group_by_element
+from .edits import group_by_element, hold_atoms
 from .errors import InputError, StructureError
 from .stacking import FLOOR
 from .sublattices import reduced
@@ -405,9 +405,8 @@ def hold_lowest(structure: Structure, height: float) -> tuple[Structure, tuple[i
     held = z < z.min() + height - SAME_PLANE
     if held.all():
         raise InputError(f"freezing {height:.2f} Angstrom holds every atom of the slab")
-    result: Structure = structure.copy()
-    result.add_site_property("selective_dynamics", [[not bool(h)] * 3 for h in held])
-    return result, tuple(int(i) for i in np.flatnonzero(held))
+    atoms = tuple(int(i) for i in np.flatnonzero(held))
+    return hold_atoms(structure, atoms), atoms
 
 
 def _formula(symbols: Sequence[str]) -> str:

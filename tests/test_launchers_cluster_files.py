@@ -5,6 +5,7 @@ import re
 import shutil
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -141,7 +142,7 @@ def test_fireworks_own_loaders_read_every_file(tmp_path):
     assert (adapter.q_type, adapter["queue"]) == ("SLURM", "long")
     code = "from fireworks import fw_config; print(fw_config.QUEUEADAPTER_LOC)"
     found = subprocess.run(
-        ["python", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert found.stdout.strip().endswith(str(tmp_path / "my_qadapter.yaml"))
 

@@ -14,23 +14,26 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from fireworks import Firework, FWAction, PyTask, Workflow
+from fireworks import Firework, FWAction, FWorker, PyTask, Workflow
 from pymatgen.io.vasp import Poscar
 
 from heterofire.launchers import spool as spooling
 from heterofire.launchers.launchpads import open_launchpad
-from heterofire.launchers.ordering import is_offline, order_ready
+from heterofire.launchers.liveness import worker_name
+from heterofire.launchers.ordering import is_offline, order_firework
 from heterofire.launchers.project import Project
 from heterofire.launchers.reservations import MAX_LOST
 from heterofire.launchers.settings import load_settings
 from heterofire.launchers.spool import give_up, take_in
 from heterofire.launchers.spool_files import Spool, file_sizes, sealed, write_first
 from heterofire.launchers.status import job_statuses
+from heterofire.launchers.worker import worker_locks
 from heterofire.results.store import ResultStore
 from heterofire.workflows.flows import step_firework
 from heterofire.workflows.planning import plan_study
 from heterofire.workflows.study import load_study
 
+TESTS = Path(__file__).parent
 STUDY = """\
 study: potassium
 title: Nothing that takes long
@@ -52,6 +55,18 @@ def project_in(folder):
 def pytask(name, parents=(), **spec):
     task = PyTask(func="time.sleep", args=[0])
     return Firework(task, spec={**OURS, **spec}, name=name, parents=list(parents))
+
+
+def order_ready(project, limit=0, query=None):
+    """Reserve and order the fireworks that are ready, as `launch` does before it submits."""
+    name = worker_name(worker_locks(project.settings))  # a lock tells that this process lives
+    fworker, orders = FWorker(name=name, query=query or {}), []
+    while not limit or len(orders) < limit:
+        firework, launch_id = project.launchpad.reserve_fw(fworker, str(project.settings.folder))
+        if firework is None:
+            break
+        orders.append(order_firework(project, firework, launch_id))
+    return [order for order in orders if order is not None]
 
 
 def start_node(folder, *orders):
@@ -455,7 +470,7 @@ def test_a_launch_on_this_machine_does_not_wait_for_what_is_out(project, heterof
     ("name", "text"),
     [
         ("my_fworker.yaml", "env: {heterofire: {cluster: {offline: true}}}\n"),
-        ("my_qadapter.yaml", "rocket_launch: rlaunch singleshot --offline\n"),
+        ("my_qadapter.yaml", "_fw_q_type: SLURM\nrocket_launch: rlaunch singleshot --offline\n"),
     ],
 )
 def test_a_project_says_that_its_nodes_are_offline(tmp_path, name, text):
@@ -467,7 +482,7 @@ def test_a_project_says_that_its_nodes_are_offline(tmp_path, name, text):
 def test_an_order_that_got_no_job_is_given_back(submitted):
     folder, copy = submitted
     _restore(folder, copy)
-    subprocess.run([sys.executable, "-c", ORDER, str(folder)], check=True)
+    subprocess.run([sys.executable, "-c", ORDER, str(folder)], check=True, cwd=TESTS)
     with project_in(folder) as project:
         taken = take_in(project)
         assert len(taken.again) == 2
@@ -477,10 +492,8 @@ def test_an_order_that_got_no_job_is_given_back(submitted):
 ORDER = """\
 import sys
 from pathlib import Path
-from heterofire.launchers.ordering import order_ready
-from heterofire.launchers.project import Project
-from heterofire.launchers.settings import load_settings
-with Project(load_settings(folder=Path(sys.argv[1]))) as project:
+from test_launchers_offline import order_ready, project_in
+with project_in(Path(sys.argv[1])) as project:
     order_ready(project)
 """
 

@@ -9,11 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from fireworks.utilities.fw_serializers import load_object_from_file
 
 from heterofire.launchers.cluster_files import ClusterChoices, write_cluster_files
-from heterofire.launchers.queue_checks import check_queue, load_qadapter, send_test_job
-from heterofire.structures.errors import InputError
+from heterofire.launchers.queue_checks import check_queue, send_test_job
 
 SBATCH = """\
 #!/bin/bash
@@ -68,32 +66,6 @@ def test_a_machine_without_the_queues_commands_fails(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     check = check_queue(tmp_path / "my_qadapter.yaml")
     assert (check.status, check.message) == ("failed", "bsub is not on this machine")
-
-
-def test_a_key_that_fireworks_would_leave_out_is_refused(queue):
-    path = queue / "my_qadapter.yaml"
-    path.write_text(path.read_text() + "ppnode: 4\nmemory: 4G\n")
-    with pytest.raises(InputError, match=r"has ppnode, memory, which SLURM_template.txt .*mem,"):
-        load_qadapter(path)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("_fw_name: CommonAdapter\n_fw_q_type: SLRUM\n", "SLRUM"),
-        ("queue: long\n", "no queue"),
-        ("{", "no queue that FireWorks knows"),
-        ("_fw_name: CommonAdapter\n_fw_q_type: SGE\n_fw_template_file: gone.txt\n", "gone.txt"),
-        ("_fw_name: ScriptTask\nscript: ls\n", "describes no queue"),
-    ],
-    ids=["unknown type", "no adapter", "no YAML", "no template", "something else"],
-)
-def test_a_file_that_is_no_qadapter_is_named(tmp_path, text, message):
-    path = tmp_path / "my_qadapter.yaml"
-    path.write_text(text)
-    with pytest.raises(InputError, match=message) as caught:
-        load_qadapter(path)
-    assert "my_qadapter.yaml" in str(caught.value)
 
 
 def test_a_test_job_comes_back_and_leaves_nothing(queue):
@@ -162,8 +134,3 @@ def test_a_job_that_waits_is_left_to_itself(queue):
     check = send_test_job(queue / "my_qadapter.yaml", queue / "runs", wait_s=1)
     assert check.status == "warning"
     assert "job 8 has not come back after 1 s" in check.message
-
-
-def test_the_adapter_is_what_fireworks_loads(queue):
-    path = str(queue / "my_qadapter.yaml")
-    assert load_qadapter(Path(path)).to_dict() == load_object_from_file(path).to_dict()

@@ -90,6 +90,8 @@ def test_a_scheduler_we_do_not_know_is_named():
         ("_fw_name: CommonAdapter\n_fw_q_type: SLURM\npartition: x", "knows no key 'partition'"),
         ("_fw_name: CommonAdapter\n_fw_q_type: NQS", "not a supported queue type"),
         ("_fw_name: CommonAdapter\n_fw_q_type: SLURM\nqueue: 'a\n\n  b'", "must be one line"),
+        ("_fw_name: CommonAdapter\n_fw_q_type: SGE\n_fw_template_file: gone.txt", "gone.txt"),
+        ("_fw_name: ScriptTask\nscript: ls", "_fw_q_type: SLURM"),
         ("queue: debug", "_fw_q_type: SLURM"),
         ("- 1", "must hold a mapping"),
         ("a: [", "cannot read"),

@@ -56,13 +56,10 @@ def run_vasp(
         The program cannot be started, died, or has an error custodian cannot correct; the
         message ends with the last lines it printed.
     """
-    from custodian import Custodian  # slow to import, wanted on workers only
-    from custodian.custodian import CustodianError, ReturnCodeError
+    from custodian.custodian import CustodianError, ReturnCodeError  # slow to import
     from custodian.vasp.jobs import VaspJob
 
-    from .clock import Clock, Deadline, StepTimes
     from .continuing import was_halted
-    from .handlers import handlers_for
 
     if shutil.which(command[0]) is None:
         raise EngineError(
@@ -70,22 +67,8 @@ def run_vasp(
             "in the env of my_fworker.yaml, and load the modules it needs."
         )
     remove_mark(folder)
-    steps = StepTimes(folder)
-    handlers, every = handlers_for(folder, steps), _MONITOR_EVERY_S
-    if deadline is not None:
-        left = deadline - time.time()
-        until = Deadline(end=deadline, length_s=length_s or left, margin_s=margin_s)
-        handlers.append(Clock(until, steps))
-        every = min(every, max(_POLL_S, _MONITOR_SHARE * left))
     job = VaspJob(list(command), backup=False, auto_gamma=False, auto_npar=False)
-    custodian = Custodian(
-        handlers,
-        [job],
-        max_errors=5,
-        polling_time_step=_POLL_S,
-        monitor_freq=max(1, round(every / _POLL_S)),
-        directory=str(folder),
-    )
+    custodian = _custodian(folder, job, deadline, length_s, margin_s)
     _running.append(job)
     try:
         custodian.run()
@@ -100,6 +83,36 @@ def run_vasp(
         if deadline is not None:
             remove_stopcars(folder)
     return read_corrections(folder)[0]
+
+
+def _custodian(
+    folder: Path,
+    job: Any,
+    deadline: float | None,
+    length_s: float | None,
+    margin_s: float | None,
+) -> Any:
+    """Return the custodian of a job, with the clock that stops it where there is a deadline."""
+    from custodian import Custodian  # slow to import
+
+    from .clock import Clock, Deadline, StepTimes
+    from .handlers import handlers_for
+
+    steps = StepTimes(folder)
+    handlers, every = handlers_for(folder, steps), _MONITOR_EVERY_S
+    if deadline is not None:
+        left = deadline - time.time()
+        until = Deadline(end=deadline, length_s=length_s or left, margin_s=margin_s)
+        handlers.append(Clock(until, steps))
+        every = min(every, max(_POLL_S, _MONITOR_SHARE * left))
+    return Custodian(
+        handlers,
+        [job],
+        max_errors=5,
+        polling_time_step=_POLL_S,
+        monitor_freq=max(1, round(every / _POLL_S)),
+        directory=str(folder),
+    )
 
 
 def stop_running() -> None:

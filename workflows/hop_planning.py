@@ -7,6 +7,7 @@ from pymatgen.core import Structure
 
 from ..results.records import Floats
 from ..results.requests import BarrierRequest, HopRequest, MigrationRequest
+from ..structures.edits import hold_atoms
 from ..structures.hop_networks import DistinctHop, HopNetwork, find_hop_network, links
 from ..structures.hops import Hop, build_hop, hop_between, region_of
 from ..structures.models import Model
@@ -120,14 +121,16 @@ def _freeze(structure: Structure, path: HopPath, hop: Hop, profile: Profile) -> 
         return structure
     ion = len(structure) - 1
     ends = [end.frac_coords[ion] for end in (hop.initial, hop.final)]
-    free = []
-    for site in structure:
-        away = min(_along_plane(structure, site.frac_coords, end) for end in ends)
-        is_free = site.specie.symbol not in frozen or away < path.free_within
-        free.append([is_free] * 3)
-    result: Structure = structure.copy()
-    result.add_site_property("selective_dynamics", free)
-    return result
+
+    def is_far(place: Floats) -> bool:
+        return min(_along_plane(structure, place, end) for end in ends) >= path.free_within
+
+    held = [
+        i
+        for i, site in enumerate(structure)
+        if site.specie.symbol in frozen and is_far(site.frac_coords)
+    ]
+    return hold_atoms(structure, held)
 
 
 def _along_plane(structure: Structure, first: Floats, second: Floats) -> float:

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from ..results.store import ResultStore
 from ..structures.errors import RunError
 from .calculations import Calculation
-from .walltime import JobTimes, job_name, job_times, margin, worker_options
+from .walltime import JobTimes, allotment, job_times, margin, worker_options
 
 _log = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ def _continuation(
 ) -> FWAction:
     """Return the action that queues the rest of a calculation before all that waits for it."""
     spec = {name: value for name, value in fw_spec.items() if name not in _OF_THE_LAUNCH}
-    about = {**spec.get("heterofire", {}), "halted_in": job_name()}
+    about = {**spec.get("heterofire", {}), "halted_in": allotment()}
     if part is not None:
         about["parts"] = [*about.get("parts", []), part]
     document = {"name": calculation.label.name, "spec": {**spec, "heterofire": about}, "fw_id": -1}

@@ -15,10 +15,7 @@ from ..structures.errors import InputError
 Ask = Callable[[Sequence[str]], str | None]  # a command, to what it printed
 
 _STARTED = "HETEROFIRE_WALLTIME_START"
-_IDENTITIES = (
-    *("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID"),
-    "HETEROFIRE_WALLTIME_END",
-)
+_JOB_IDS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID")
 _PATIENCE_S = 10
 _MARGIN_S = 120.0  # a step that ends, WAVECAR and CHGCAR that are written, a queue that is told
 _SHARE = 0.1  # of a job so short that the margin would be most of it
@@ -155,18 +152,30 @@ def note_start(environ: MutableMapping[str, str] = os.environ) -> None:
     environ.setdefault(_STARTED, f"{time.time():.0f}")
 
 
-def job_name(environ: Mapping[str, str] = os.environ) -> str | None:
-    """Return a name for the job around this process; None where there is none.
+def job_id(environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return the scheduler's id of the job around this process; None outside of jobs.
 
     Examples
     --------
-    >>> job_name({"SLURM_JOB_ID": "7"}), job_name({})
-    ('SLURM_JOB_ID 7', None)
+    >>> job_id({"SLURM_JOB_ID": "7"}), job_id({"PBS_JOBID": "12.server"}), job_id({})
+    ('7', '12', None)
     """
-    for variable in _IDENTITIES:
-        if environ.get(variable):
-            return f"{variable} {environ[variable]}"
+    for variable in _JOB_IDS:
+        if match := re.match(r"\d+", environ.get(variable, "")):
+            return match[0]
     return None
+
+
+def allotment(environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return what tells this stretch of computer time from others: the job, or its given end.
+
+    Examples
+    --------
+    >>> allotment({"SLURM_JOB_ID": "7"}), allotment({"HETEROFIRE_WALLTIME_END": "1800000000"})
+    ('7', 'until 1800000000')
+    """
+    end = environ.get("HETEROFIRE_WALLTIME_END")
+    return job_id(environ) or (f"until {end}" if end else None)
 
 
 def _of_our_own(environ: Mapping[str, str], _run: Ask) -> JobTimes | None:

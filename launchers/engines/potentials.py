@@ -13,7 +13,6 @@ FloatArray = NDArray[np.float64]
 ORBITALS = ("s", "py", "pz", "px", "dxy", "dyz", "dz2", "dxz", "x2-y2")
 DENSITY_FILES = ("CHGCAR", "AECCAR0", "AECCAR1", "AECCAR2", "ELFCAR")
 N_ORBITALS = len(ORBITALS)
-L_OF_ORBITAL = (0, 1, 1, 1, 2, 2, 2, 2, 2)
 
 
 @dataclass(frozen=True, kw_only=True)
