@@ -17,8 +17,8 @@ from scipy.spatial.transform import Rotation
 
 from .contacts import CLASH, SOFTNESS, Nesting, bonding_distance, closest_ratio, nest
 from .errors import InputError, StructureError
-from .molecules import Species
 from .sites import HOST_RADII, ION_RADII
+from .species import Species
 from .sublattices import generated_basis
 from .symmetry import symmetry_operations
 
@@ -143,7 +143,8 @@ def add_counter_ions(
 
     Examples
     --------
-    >>> from heterofire.structures.molecules import build_species, species_in_box
+    >>> from heterofire.structures.molecules import build_species
+    >>> from heterofire.structures.species import species_in_box
     >>> box = species_in_box(build_species("PS4(3-)"))
     >>> add_counter_ions(box, range(5), 3).composition.formula
     'Li3 P1 S4'

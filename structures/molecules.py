@@ -6,68 +6,20 @@ fields get them wrong; neutral ones of the G2 set come from ASE. Bond lengths: P
 """
 
 import difflib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 from ase.build import molecule as g2_molecule
-from ase.data import atomic_numbers
 from numpy.typing import NDArray
-from pymatgen.core import Structure
 
 from .errors import InputError
+from .species import Species
 
 Floats = NDArray[np.float64]
 
 _PS, _PO, _OH, _SH, _SO = 2.05, 1.53, 0.97, 1.34, 1.51  # Angstrom
 _AXIAL_S, _AXIAL_O = 2.25, 1.75  # longer than equatorial ones in a trigonal bipyramid
 _TETRAHEDRAL = np.array([[1, 1, 1], [-1, -1, 1], [-1, 1, -1], [1, -1, -1]]) / np.sqrt(3)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Species:
-    """A molecule or ion at rest."""
-
-    name: str
-    symbols: tuple[str, ...]
-    positions: Floats  # (n, 3) Angstrom
-    charge: int  # e
-    multiplicity: int  # 2S + 1
-    heads: tuple[int, ...] = ()  # atoms that form a bond with a surface
-
-    def __post_init__(self) -> None:
-        """Refuse a multiplicity that the number of electrons does not allow."""
-        check_parity(self.name, self.symbols, self.charge, self.multiplicity)
-
-    @property
-    def n_electrons(self) -> int:
-        """Return the number of all electrons."""
-        return int(sum(atomic_numbers[s] for s in self.symbols)) - self.charge
-
-
-def check_parity(name: str, symbols: Sequence[str], charge: int, multiplicity: int) -> None:
-    """Refuse a charge and multiplicity that do not go together.
-
-    Raises
-    ------
-    InputError
-        Names the electrons and what multiplicities they allow.
-
-    Examples
-    --------
-    >>> check_parity("OH", ("O", "H"), charge=0, multiplicity=2)
-    >>> check_parity("OH", ("O", "H"), charge=0, multiplicity=1)
-    Traceback (most recent call last):
-    ...
-    heterofire.structures.errors.InputError: OH with charge +0 has 9 electrons: its multiplicity ...
-    """
-    electrons = sum(atomic_numbers[s] for s in symbols) - charge
-    if electrons < 0 or multiplicity < 1 or (electrons - multiplicity + 1) % 2:
-        allowed = "2, 4, 6" if electrons % 2 else "1, 3, 5"
-        raise InputError(
-            f"{name} with charge {charge:+d} has {electrons} electrons: its multiplicity can be "
-            f"{allowed}, not {multiplicity}"
-        )
 
 
 def species_names() -> tuple[str, ...]:
@@ -127,37 +79,6 @@ def build_species(name: str) -> Species:
         positions=np.asarray(atoms.get_positions()),
         charge=0,
         multiplicity=unpaired + 1,
-    )
-
-
-def species_in_box(species: Species, padding: float = 12.0, *, cubic: bool = False) -> Structure:
-    """Put a species into the middle of a box.
-
-    Parameters
-    ----------
-    padding
-        Angstrom between the species and its periodic images, at least 6.
-    cubic
-        One edge for all: what the corrections for a charged cell want.
-
-    Examples
-    --------
-    >>> species_in_box(build_species("H2O")).composition.formula
-    'H2 O1'
-    """
-    if padding < 6.0:
-        raise InputError(f"a padding of {padding} Angstrom lets the images touch; use 6 or more")
-    extent = np.ptp(species.positions, axis=0) + padding
-    edges = np.full(3, extent.max()) if cubic or species.charge else extent
-    middle = (species.positions.max(axis=0) + species.positions.min(axis=0)) / 2
-    order = sorted(
-        range(len(species.symbols)), key=lambda i: species.symbols.index(species.symbols[i])
-    )
-    return Structure(
-        np.diag(edges),
-        [species.symbols[i] for i in order],
-        (species.positions - middle + edges / 2)[order],
-        coords_are_cartesian=True,
     )
 
 

@@ -15,14 +15,9 @@ from heterofire.structures.crystals import build_crystal
 from heterofire.structures.edits import supercell
 from heterofire.structures.errors import InputError, StructureError
 from heterofire.structures.layers import graphene
-from heterofire.structures.molecules import (
-    Species,
-    build_species,
-    check_parity,
-    species_in_box,
-    species_names,
-)
+from heterofire.structures.molecules import build_species, species_names
 from heterofire.structures.slabs import build_slab
+from heterofire.structures.species import Species, check_parity, species_in_box
 
 
 @pytest.fixture(scope="module")

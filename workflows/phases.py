@@ -9,7 +9,8 @@ from ..structures.boxes import MOLECULES, atom_in_box, molecule_in_box
 from ..structures.crystals import build_crystal
 from ..structures.edits import remove_one, replace_atoms, substitute_one, supercell
 from ..structures.errors import InputError
-from ..structures.molecules import build_species, species_in_box
+from ..structures.molecules import build_species
+from ..structures.species import species_in_box
 from .study import Phase, Profile, pick
 
 
