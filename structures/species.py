@@ -140,7 +140,7 @@ def box_species(
     else:
         if padding < _LEAST_PADDING:
             raise InputError(
-                f"a padding of {padding:g} Angstrom lets the images of {species.name} touch; use "
+                f"a padding of {padding:g} Angstrom lets the images touch ({species.name}); use "
                 f"{_LEAST_PADDING:g} or more"
             )
         lengths = extent + padding
