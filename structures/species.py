@@ -125,7 +125,7 @@ def box_species(
     >>> from heterofire.structures.molecules import build_species
     >>> boxed = box_species(build_species("H2O"))
     >>> boxed.structure.composition.formula, boxed.atoms
-    ('H2 O1', (2, 0, 1))
+    ('H2 O1', (0, 1, 2))
     """
     extent = np.ptp(species.positions, axis=0)
     if edges is not None:
