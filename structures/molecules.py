@@ -13,6 +13,7 @@ from ase.build import molecule as g2_molecule
 from numpy.typing import NDArray
 
 from .errors import InputError
+from .mof_clusters import build_cluster_named, cluster_names
 from .species import Species
 
 Floats = NDArray[np.float64]
@@ -30,7 +31,7 @@ def species_names() -> tuple[str, ...]:
     >>> "PS4(3-)" in species_names()
     True
     """
-    return tuple(_BUILDERS)
+    return (*_BUILDERS, *cluster_names())
 
 
 def build_species(name: str) -> Species:
@@ -52,6 +53,8 @@ def build_species(name: str) -> Species:
     >>> thiophosphate.charge, thiophosphate.multiplicity, len(thiophosphate.symbols)
     (-3, 1, 5)
     """
+    if name in cluster_names():
+        return build_cluster_named(name)
     if name in _BUILDERS:
         build, charge, multiplicity = _BUILDERS[name]
         symbols, positions = build()
@@ -66,11 +69,11 @@ def build_species(name: str) -> Species:
     try:
         atoms = g2_molecule(name)
     except (KeyError, NotImplementedError) as error:
-        close = difflib.get_close_matches(name, _BUILDERS, n=2, cutoff=0.4)
+        close = difflib.get_close_matches(name, species_names(), n=2, cutoff=0.4)
         hint = f"did you mean {' or '.join(close)}? " if close else ""
         raise InputError(
-            f"no molecule named {name!r}: {hint}Known: {', '.join(_BUILDERS)}, and the neutral "
-            "ones of ASE's G2 set"
+            f"no molecule named {name!r}: {hint}Known: {', '.join(species_names())}, and the "
+            "neutral ones of ASE's G2 set"
         ) from error
     unpaired = round(float(np.abs(atoms.get_initial_magnetic_moments().sum())))
     return Species(
