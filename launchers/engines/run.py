@@ -16,6 +16,7 @@ from .levels import KB_EV
 from .poscars import Poscar
 from .potentials import Potential
 from .record import EngineRecord
+from .spins import moment_report
 from .stopping import Interrupted, Stopper, die_with_parent, locked
 from .tags import Settings
 from .vibrations import run_vibrations
@@ -151,6 +152,8 @@ def _compute(run: RunFolder, engine: Engine, record: EngineRecord, stopper: Stop
             else:
                 outcome = run_relaxation(potential, run.poscar, settings, files, stopper)
     written = {path.name: f.densities for path, f in zip(folders, every, strict=True)}
+    if (spin := every[len(every) // 2].spin) is not None:
+        record.details["spin"] = moment_report(run.poscar.symbols, settings.magmom, spin)
     if any(written.values()):
         record.details["densities"] = written if settings.images else every[0].densities
     return outcome
