@@ -35,6 +35,7 @@ _UNITS = {
     "elf.z": "Angstrom",
     "elf.mean": "",
     "elf.largest": "",
+    "elf.coarse": "",
     "difference.z": "Angstrom",
     "difference.joint": "e/Angstrom",
     "difference.delta": "e/Angstrom",
