@@ -33,6 +33,7 @@ class Engine(Protocol):
     version: str  # of the program that computes
     method: str
     settings: Settings  # of the run, as the engine takes them
+    vacuum_level: float | None  # eV, where its levels have one; None in a periodic cell
 
     def potential(self, poscar: Poscar) -> Potential:
         """Return a calculator for a geometry."""
@@ -102,6 +103,8 @@ def _run(name: str, folder: Path) -> None:
         honoured=run.report.honoured,
         noted=notes,
     )
+    if engine.vacuum_level is not None:
+        record.details["vacuum_level_ev"] = engine.vacuum_level
     record.write("running")
     stopper = Stopper(folder)
     try:

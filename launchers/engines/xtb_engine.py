@@ -51,7 +51,9 @@ class XtbEngine:
                 "energy depends on the size of the box. For a molecule in a box set IDIPOL = 4; a "
                 "layer or crystal must be neutral."
             )
-        self._notes: dict[str, str] = {}
+        # Without images the electrostatic potential of the method goes to 0 far away; in a
+        # periodic cell its mean is 0 instead, which says nothing about the vacuum.
+        self.vacuum_level = 0.0 if self.settings.is_isolated else None
         self._n_electrons = self._count(run.poscar) - self._charge
         check_electrons(self.settings, self._n_electrons)
         check_moments(run)
