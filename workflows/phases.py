@@ -10,7 +10,7 @@ from ..structures.crystals import build_crystal
 from ..structures.edits import remove_one, replace_atoms, substitute_one, supercell
 from ..structures.errors import InputError
 from ..structures.molecules import build_species
-from ..structures.species import species_in_box
+from ..structures.species import Species, species_in_box
 from .study import Phase, Profile, pick
 
 
@@ -35,7 +35,9 @@ def build_phase(
         # its images in cubic boxes only.
         return atom_in_box(phase.atom, noncubic=phase.charge == 0)
     if phase.molecule is not None:
-        return _molecule(phase.molecule, phase.charge)
+        if phase.molecule in MOLECULES:
+            return molecule_in_box(phase.molecule)
+        return species_in_box(checked_species(phase.molecule, phase.charge))
     name = str(phase.crystal)
     crystal = (crystals or {}).get(name) or build_crystal(name)
     structure = supercell(crystal, pick(phase.supercell, profile))
@@ -46,17 +48,26 @@ def build_phase(
     return structure
 
 
-def _molecule(name: str, charge: int) -> Structure:
-    """Return a molecule or ion in a box, its charge as the study says."""
-    if name in MOLECULES:
-        return molecule_in_box(name)
+def checked_species(name: str, charge: int) -> Species:
+    """Return a molecule or ion whose charge is the one that the study says.
+
+    Raises
+    ------
+    InputError
+        There is no such molecule, or it has another charge.
+
+    Examples
+    --------
+    >>> checked_species("OH-", -1).multiplicity
+    1
+    """
     species = build_species(name)
     if species.charge != charge:
         raise InputError(
             f"phase of molecule {name} with charge {charge:+d}: {name} has {species.charge:+d} "
             f"(multiplicity {species.multiplicity}); write charge: {species.charge}"
         )
-    return species_in_box(species)
+    return species
 
 
 def _replace(structure: Structure, old: str, new: str, n: int) -> Structure:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pymatgen.core import Structure
 
@@ -15,6 +15,9 @@ from .inputs import make_inputs
 from .plans import Plan
 from .study import Profile, Study
 from .subtractions import Subtraction
+
+if TYPE_CHECKING:
+    from .systems import System
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +46,7 @@ class Planner:
     requests: list[Request] = field(default_factory=list)
     hop_starts: dict[tuple[str | float, ...], Site] = field(default_factory=dict)
     crystals: Mapping[str, Structure] = field(default_factory=dict)  # of the study's own files
+    systems: dict[str, "System"] = field(default_factory=dict)  # molecules and complexes by name
 
     def plan(self, source: str) -> Plan:
         """Return what was collected."""

@@ -14,22 +14,29 @@ from ..results.requests import (
     LegRequest,
     Request,
 )
+from ..structures.boxes import MOLECULES
 from ..structures.catalogue import build_named
 from ..structures.crystals import crystal_facts
 from ..structures.edits import hold_atoms
 from ..structures.formats import read_structure
 from ..structures.models import Model
 from ..structures.sites import find_sites, insert_ion
+from ..structures.species import box_species
 from .adhesion_planning import add_adhesion
 from .calculations import Calculation
 from .charge_planning import add_host_charges, add_site_charges
+from .complex_planning import add_complex
+from .decomposition_planning import add_decomposition
+from .electronic_planning import add_electronic
+from .equations import equation_request
 from .hop_planning import add_hops
-from .phases import build_phase
+from .phases import build_phase, checked_species
 from .planner import Planner, Start
 from .plans import Plan
 from .reactions import reaction_request
 from .route_planning import add_route
 from .study import Phase, Profile, Sites, Study, pick
+from .systems import System, add_boxed
 
 
 def plan_study(
@@ -65,6 +72,13 @@ def plan_study(
     planner = Planner(study, profile, engine, method, has_vtst, crystals=own_crystals(study))
     for name, phase in study.phases.items():
         add_phase(planner, name, phase)
+    for name, part in study.complexes.items():
+        add_complex(planner, name, part)
+    planner.requests += [equation_request(planner, equation) for equation in study.equations]
+    for electronic in study.electronic:
+        add_electronic(planner, electronic)
+    for decomposition in study.decompositions:
+        add_decomposition(planner, decomposition)
     for host in study.hosts:
         model = build_named(host, study.size(profile), planner.crystals)
         add_host(planner, _held(model, study.held_layers.get(profile, ())))
@@ -86,6 +100,12 @@ def own_crystals(study: Study) -> dict[str, Structure]:
 
 def add_phase(planner: Planner, name: str, phase: Phase) -> None:
     """Add what energies are measured against: an atom, molecule or crystal."""
+    if phase.molecule is not None and phase.molecule not in MOLECULES:
+        boxed = box_species(checked_species(phase.molecule, phase.charge))
+        relaxed = add_boxed(planner, name, f"{name}/molecule", "molecule", boxed)
+        planner.phases[name] = relaxed
+        planner.systems[name] = System(name=name, boxed=boxed, relaxed=(relaxed,))
+        return
     structure = build_phase(phase, planner.profile, planner.crystals)
     task = "bulk" if phase.crystal else "molecule"
     planner.phases[name] = planner.add(

@@ -40,7 +40,7 @@ def add_route(planner: Planner, route: Route) -> None:
             name=state.name,
             cell=cell.key,
             vibrations=key,
-            **_legs(route, state, cell, cells[0], planner.phases),
+            **state_legs(route, state, cell, cells[0], planner.phases),
         )
         for state, cell, key in zip(route.states, cells, vibrations, strict=True)
     ]
@@ -103,7 +103,7 @@ def _vibrations(
     return run.key
 
 
-def _legs(
+def state_legs(
     route: Route,
     state: RouteState,
     cell: Calculation,

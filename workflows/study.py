@@ -3,18 +3,16 @@
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..structures.errors import InputError
+from .molecular_parts import FREE, Adatom, Complex, Decomposition, Electronic, Equation
+from .study_parts import PROFILES, Counts, NonNegative, Profile, Repeats, pick
 
-Profile = Literal["quick", "paper", "converged"]
-PROFILES: tuple[Profile, ...] = ("quick", "paper", "converged")
-Counts = Annotated[int, Field(ge=1)]
-NonNegative = Annotated[int, Field(ge=0)]
-Repeats = tuple[Counts, Counts, Counts]
+__all__ = ["PROFILES", "Profile", "Study", "load_study", "parse_study", "pick", "study_names"]
 
 
 class _Part(BaseModel):
@@ -142,7 +140,7 @@ class Study(_Part):
     title: str
     paper: str = ""
     ion: str = "K"
-    hosts: tuple[str, ...]
+    hosts: tuple[str, ...] = ()
     sizes: dict[Profile, Profile] = {}
     held_layers: dict[Profile, tuple[Literal["bottom", "top"], ...]] = {}  # of hosts of two layers
     sites: tuple[Sites, ...] = ()
@@ -154,6 +152,11 @@ class Study(_Part):
     phases: dict[str, Phase] = {}
     ion_references: tuple[IonReference, ...] = ()
     reactions: tuple[Reaction, ...] = ()
+    complexes: dict[str, Complex] = {}  # by name, each after those it builds on
+    equations: tuple[Equation, ...] = ()
+    electronic: tuple[Electronic, ...] = ()
+    decompositions: tuple[Decomposition, ...] = ()
+    adatoms: tuple[Adatom, ...] = ()
     per: Normalisation | None = None
     dos: bool = True
     dos_per_area: bool = False  # for hosts whose cells differ
@@ -167,6 +170,9 @@ class Study(_Part):
         wanted += [name for r in self.reactions for name in (*r.reactants, *r.products)]
         wanted += [name for r in self.routes for name in r.reservoirs]
         wanted += [name for r in self.routes for state in r.states for name in state.phases]
+        wanted += [name for e in self.equations for name in (*e.reactants, *e.products)]
+        wanted += [name for d in self.decompositions for name in (d.molecule, d.donor) if name]
+        wanted += [d.departure.phase for d in self.decompositions if d.departure]
         for name in wanted:
             if name not in self.phases:
                 known = ", ".join(self.phases) or "none"
@@ -178,24 +184,40 @@ class Study(_Part):
             raise ValueError("reactions need 'per': which atoms their energies are counted on")
         return self
 
+    @model_validator(mode="after")
+    def _systems_exist(self) -> "Study":
+        molecules = {name for name, phase in self.phases.items() if phase.molecule}
+        known = set(molecules)
+        for name, part in self.complexes.items():
+            _refuse_unknown(f"complex {name!r}", (part.host,), known)
+            _refuse_unknown(f"the guest of complex {name!r}", (part.guest,), molecules)
+            known.add(name)
+        for electronic in self.electronic:
+            _refuse_unknown("electronic", electronic.systems, known)
+        for decomposition in self.decompositions:
+            where = f"decomposition {decomposition.name!r}"
+            _refuse_unknown(where, decomposition.on, {FREE, *self.complexes})
+            for name in decomposition.on:
+                guest = FREE if name == FREE else self.complexes[name].guest
+                if guest not in (FREE, decomposition.molecule):
+                    raise ValueError(f"{where}: the guest of {name!r} is {guest!r}")
+        for adatom in self.adatoms:
+            _refuse_unknown(f"adatom on {adatom.surface}", (adatom.complex or "",), {"", *known})
+        return self
+
     def size(self, profile: Profile) -> Profile:
         """Return which size of the named models a profile takes; by default its own name."""
         return self.sizes.get(profile, profile)
 
 
-def pick(value: Any, profile: Profile) -> Any:
-    """Return a value that may be given once for all profiles or for each of them.
-
-    Examples
-    --------
-    >>> pick({"quick": 3, "paper": 5}, "paper"), pick(2, "quick")
-    (5, 2)
-    """
-    if not isinstance(value, dict):
-        return value
-    if profile not in value:
-        raise InputError(f"no value for profile {profile!r}; given are {', '.join(value)}")
-    return value[profile]
+def _refuse_unknown(where: str, names: Sequence[str], known: set[str]) -> None:
+    """Refuse names of systems that are not there, or come later."""
+    for name in names:
+        if name not in known:
+            raise ValueError(
+                f"{where}: {name!r} is not among {', '.join(sorted(known)) or 'none'} (molecules, "
+                "and complexes that come before)"
+            )
 
 
 def study_names() -> tuple[str, ...]:

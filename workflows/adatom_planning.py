@@ -1,0 +1,126 @@
+"""Hops of the ion over a metal face, bare and beside a complex that lies on it."""
+
+from dataclasses import dataclass
+
+from pymatgen.core import Structure
+
+from ..results.requests import BarrierRequest
+from ..structures.adatoms import AdatomSite, adatom_sites, hop_sites, put_adatom
+from ..structures.catalogue import build_named
+from ..structures.docking import dock_on_slab
+from ..structures.edits import group_by_element, hold_atoms
+from .calculations import Calculation
+from .molecular_parts import Adatom
+from .planner import Planner, Start
+from .study import pick
+
+_MARK = "place"
+_NEAR = 4.0  # Angstrom: atoms this near to a hop are free where the others are held
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Face:
+    """A slab, with or without something on it."""
+
+    name: str
+    structure: Structure  # one block of atoms per element
+    slab: tuple[int, ...]  # atoms of the slab itself
+    spin: list[float] | None  # starting moments
+
+
+def add_adatom(planner: Planner, part: Adatom) -> None:
+    """Add the face, the ion at two neighbouring sites, and the band between them."""
+    face = _face(planner, part)
+    host = planner.add(
+        face.name, f"{face.name}/relax", "relax", _held(planner, part, face), spin=face.spin
+    )
+    ion = planner.study.ion
+    sites = hop_sites(face.structure, adatom_sites(face.structure, ion, face.slab))
+    ends = {
+        role: _add_end(planner, part, face, host, sites, i)
+        for i, role in enumerate(("initial", "final"))
+    }
+    keys = {role: calculation.key for role, calculation in ends.items()}
+    label = f"{ion} hop over {sites[0].name}s"
+    band = planner.add(
+        face.name,
+        f"{face.name}/{ion}-hop/neb",
+        "neb",
+        ends["initial"].structure,
+        start=Start(parents=keys),
+        n_images=pick(part.images, planner.profile),
+        final=ends["final"].structure,
+        tags=part.incar.get(planner.profile),
+        spin=_with_ion(face, sites[0], ion)[2],
+    )
+    planner.requests.append(
+        BarrierRequest(model=face.name, label=label, band=band.key, ion=ion, **keys)
+    )
+
+
+def _face(planner: Planner, part: Adatom) -> _Face:
+    """Return the face of a hop."""
+    model = build_named(part.surface, planner.study.size(planner.profile), planner.crystals)
+    n = len(model.structure)
+    if not part.complex:
+        return _Face(name=model.name, structure=model.structure, slab=tuple(range(n)), spin=None)
+    system = planner.systems[part.complex]
+    docked = dock_on_slab(model.structure, system.species)[0]
+    marked = docked.structure.copy()
+    marked.add_site_property(_MARK, list(range(len(marked))))
+    grouped = group_by_element(marked)
+    places = [int(i) for i in grouped.site_properties[_MARK]]
+    grouped.remove_site_property(_MARK)
+    moments = system.species.moments
+    spin = None if moments is None else [0.0 if i < n else moments[i - n] for i in places]
+    slab = tuple(place for place, i in enumerate(places) if i < n)
+    name = f"{part.complex}/{model.name}"
+    return _Face(name=name, structure=grouped, slab=slab, spin=spin)
+
+
+def _held(planner: Planner, part: Adatom, face: _Face) -> Structure:
+    """Return the face as it is to be relaxed: all of it held where the profile says so."""
+    if not part.hold.get(planner.profile):
+        return face.structure
+    return hold_atoms(face.structure, range(len(face.structure)))
+
+
+def _add_end(
+    planner: Planner,
+    part: Adatom,
+    face: _Face,
+    host: Calculation,
+    sites: tuple[AdatomSite, AdatomSite],
+    which: int,
+) -> Calculation:
+    """Add the ion at one of the two sites, on the relaxed face."""
+    ion = planner.study.ion
+    structure, own, spin = _with_ion(face, sites[which], ion)
+    if part.hold.get(planner.profile):
+        places = [site.frac_coords for site in sites]
+        away = structure.lattice.get_all_distances(structure.frac_coords, places).min(axis=1)
+        structure = hold_atoms(structure, [i for i in own if away[i] > _NEAR])
+    role = ("initial", "final")[which]
+    return planner.add(
+        face.name,
+        f"{face.name}/{ion}-hop/{role}",
+        "relax",
+        structure,
+        start=Start(parents={"host": host.key}, atoms=own),
+        spin=spin,
+    )
+
+
+def _with_ion(
+    face: _Face, site: AdatomSite, ion: str
+) -> tuple[Structure, tuple[int, ...], list[float] | None]:
+    """Return the face with the ion in its element's block, where the face's atoms are, moments."""
+    with_ion = put_adatom(face.structure, site, ion)
+    with_ion.add_site_property(_MARK, list(range(len(with_ion))))
+    grouped = group_by_element(with_ion)
+    places = [int(i) for i in grouped.site_properties[_MARK]]
+    grouped.remove_site_property(_MARK)
+    where = {atom: place for place, atom in enumerate(places)}
+    own = tuple(where[i] for i in range(len(face.structure)))
+    spin = None if face.spin is None else [*face.spin, 0.0]
+    return grouped, own, None if spin is None else [spin[i] for i in places]

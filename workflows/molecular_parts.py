@@ -1,0 +1,110 @@
+"""The parts of a study file about molecules: complexes, how they come apart, ions beside them."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from .study_parts import Counts, NonNegative, Profile
+
+FREE = "free"  # stands for no host at all
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Complex(_Part):
+    """A molecule on another one, on a cluster, or on another complex."""
+
+    host: str  # a phase that is a molecule, or another complex
+    guest: str  # a phase that is a molecule
+    anchor: str  # place on the host, as `heterofire dock HOST GUEST --list` names it
+    heads: tuple[str, ...] = ()  # elements of the guest that may look at the anchor
+    candidates: Counts | dict[Profile, Counts] = 1  # placements, ranked by their energy as built
+    keep: Counts | dict[Profile, Counts] = 1  # of the best of them, that are relaxed
+    # Relaxed with the atoms of the host where they are in the relaxed host.
+    hold_host: dict[Profile, bool] = {}
+    charges: dict[Profile, bool] = {}  # charges of the parts from the density
+    difference: dict[Profile, bool] = {}  # density of the whole less those of its parts
+
+
+class Equation(_Part):
+    """An energy between molecules and ions; atoms, charge and electrons must balance."""
+
+    model: str  # "Li-TFSI"
+    label: str  # "Li+ ion and TFSI-"
+    quantity: str = "binding energy"
+    reference: str = ""  # what the energy is measured against
+    reactants: dict[str, Counts]  # phases that are molecules or crystals, and how many
+    products: dict[str, Counts]
+    electrons: int = 0  # released at the vacuum level; negative: taken up
+
+
+class Scission(_Part):
+    """A bond that breaks, and how far its ends are pulled apart before they are let go."""
+
+    name: str  # "C-S"
+    bond: tuple[str, str]  # atoms of the molecule, counted by element: S1, N1
+    to: float = Field(default=3.2, gt=1.0, lt=8.0)  # Angstrom
+    points: Counts | dict[Profile, Counts] = 4  # of the relaxed scan
+
+
+class Departure(_Part):
+    """An atom that leaves with an ion as a phase of its own: F with Li, as LiF."""
+
+    name: str  # "LiF"
+    atom: str  # atom of the molecule, counted by element
+    phase: str  # what the two become
+
+
+class Decomposition(_Part):
+    """How a molecule comes apart, step after step, by itself and on hosts."""
+
+    name: str  # "LiTFSI"
+    molecule: str  # the phase that comes apart; neutral
+    # Where: "free", or the name of a complex whose guest is the molecule.
+    on: tuple[str, ...] = Field(min_length=1)
+    electrons: NonNegative = 0  # taken up before the first bond breaks ...
+    donor: str = ""  # ... from so many atoms of this phase, whose ions stay with the molecule
+    steps: tuple[Scission, ...] = Field(min_length=1)
+    departure: Departure | None = None
+    bands: dict[Profile, tuple[str, ...]] = {}  # steps with a barrier; all where not given
+    images: Counts | dict[Profile, Counts] = 3
+    hold_host: dict[Profile, bool] = {}
+    charges: dict[Profile, bool] = {}  # of the fragments in every state, from the density
+    elf: dict[Profile, bool] = {}  # of every state
+    incar: dict[Profile, dict[str, Any]] = {}  # tags of the bands that win over the presets
+
+    @model_validator(mode="after")
+    def _electrons_come_from_somewhere(self) -> "Decomposition":
+        if self.electrons and not self.donor:
+            raise ValueError("electrons need a donor: the phase that gives them, such as Li")
+        names = [step.name for step in self.steps]
+        unknown = {name for bands in self.bands.values() for name in bands} - set(names)
+        if unknown:
+            raise ValueError(
+                f"bands name {', '.join(sorted(unknown))}; the steps are {', '.join(names)}"
+            )
+        return self
+
+    def has_band(self, step: Scission, profile: Profile) -> bool:
+        """Return whether the barrier of a step is computed in a profile."""
+        return profile not in self.bands or step.name in self.bands[profile]
+
+
+class Electronic(_Part):
+    """Systems whose densities of states are drawn on one energy scale."""
+
+    systems: tuple[str, ...] = Field(min_length=1)  # phases that are molecules, complexes
+    d_elements: tuple[str, ...] = ()  # with a d-band centre
+    deep_element: str = ""  # whose lowest states align runs that have no vacuum level
+
+
+class Adatom(_Part):
+    """Hops of the study's ion on a slab, bare or beside a complex that lies on it."""
+
+    surface: str  # a named model
+    complex: str = ""  # that lies on the surface; empty: bare
+    images: Counts | dict[Profile, Counts] = 3
+    hold: dict[Profile, bool] = {}  # everything but the ion and what it touches
+    incar: dict[Profile, dict[str, Any]] = {}
