@@ -32,7 +32,7 @@ _MOMENT = "starting moment"
 
 def add_decomposition(planner: Planner, part: Decomposition) -> None:
     """Add how a molecule comes apart by itself and on each host."""
-    for name in part.on:
+    for name in part.where:
         way = _intact(planner, part, name)
         for step in part.steps:
             _break(way, step)
@@ -50,7 +50,11 @@ def _intact(planner: Planner, part: Decomposition, name: str) -> Way:
     reduced = start.species
     if part.electrons:
         ion = planner.phases[part.donor].structure[0].specie.symbol
-        reduced = add_ions(start.species, around, part.electrons, ion=ion)
+        with_ions = add_ions(start.species, around, part.electrons, ion=ion)
+        # Atoms, not ions: their electrons come along.
+        reduced = replace(
+            with_ions, charge=start.species.charge, multiplicity=start.species.multiplicity
+        )
     box = box_species(reduced, PADDING + _ROOM)
     held = tuple(sorted(box.atoms[:n_host])) if part.hold_host.get(planner.profile) else ()
     where = name if name == FREE else planner.study.complexes[name].host

@@ -62,8 +62,8 @@ class Decomposition(_Part):
 
     name: str  # "LiTFSI"
     molecule: str  # the phase that comes apart; neutral
-    # Where: "free", or the name of a complex whose guest is the molecule.
-    on: tuple[str, ...] = Field(min_length=1)
+    # "free", or the name of a complex whose guest is the molecule.
+    where: tuple[str, ...] = Field(min_length=1)
     electrons: NonNegative = 0  # taken up before the first bond breaks ...
     donor: str = ""  # ... from so many atoms of this phase, whose ions stay with the molecule
     steps: tuple[Scission, ...] = Field(min_length=1)

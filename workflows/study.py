@@ -196,8 +196,8 @@ class Study(_Part):
             _refuse_unknown("electronic", electronic.systems, known)
         for decomposition in self.decompositions:
             where = f"decomposition {decomposition.name!r}"
-            _refuse_unknown(where, decomposition.on, {FREE, *self.complexes})
-            for name in decomposition.on:
+            _refuse_unknown(where, decomposition.where, {FREE, *self.complexes})
+            for name in decomposition.where:
                 guest = FREE if name == FREE else self.complexes[name].guest
                 if guest not in (FREE, decomposition.molecule):
                     raise ValueError(f"{where}: the guest of {name!r} is {guest!r}")
