@@ -43,13 +43,17 @@ def complex_frame(properties: list[Property]) -> pd.DataFrame:
                 "quantity": item.quantity,
                 "binding": item.value,
                 "interaction": interaction[0] if interaction else None,
-                "preparation": item.value - interaction[0] if interaction else None,
+                "preparation": _difference(item.value, interaction[0] if interaction else None),
                 "placement": item.detail.get("placement", ""),
                 "status": item.status,
             }
         )
     numbers = dict.fromkeys(("binding", "interaction", "preparation"), "float64")
     return pd.DataFrame(rows, columns=_COLUMNS).astype(numbers)
+
+
+def _difference(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one - other
 
 
 def draw_complexes(source: Source) -> Drawing | None:
