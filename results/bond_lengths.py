@@ -1,12 +1,10 @@
 """Bond lengths of a run, how they changed, and whether a molecule is still in one piece."""
 
-from collections.abc import Mapping, Sequence
-
-import numpy as np
+from collections.abc import Mapping
 
 from ..structures.bonding import bonds, compare_bonds, parts
 from ..structures.errors import InputError
-from .records import Floats, Run
+from .records import Run
 from .requests import BondRequest
 from .values import Value
 
@@ -90,13 +88,14 @@ def pieces_value(run: Run, atoms: tuple[int, ...] | None = None) -> Value:
     """
     chosen = list(range(len(run.structure)) if atoms is None else atoms)
     symbols = [run.structure[i].specie.symbol for i in chosen]
-    before, after = _positions(run, chosen)
+    cell = run.structure.lattice.matrix
+    before, after = (s.cart_coords[chosen] for s in (run.initial_structure, run.structure))
     n = len(chosen)
     pieces = {
-        when: parts(bonds(symbols, positions, covalent_only=True), n)
+        when: parts(bonds(symbols, positions, covalent_only=True, cell=cell), n)
         for when, positions in (("before", before), ("after", after))
     }
-    change = compare_bonds(symbols, before, after)
+    change = compare_bonds(symbols, before, after, cell=cell)
     notes = list(change.words)
     counts = len(pieces["before"]), len(pieces["after"])
     if counts[0] != counts[1]:
@@ -114,38 +113,6 @@ def pieces_value(run: Run, atoms: tuple[int, ...] | None = None) -> Value:
         },
         notes=tuple(notes) or ("every bond of the start is there at the end, no other formed",),
     )
-
-
-def _positions(run: Run, atoms: Sequence[int]) -> tuple[Floats, Floats]:
-    """Return positions at start and end, without jumps through the walls of the cell."""
-    start, end = run.initial_structure, run.structure
-    matrix = np.asarray(end.lattice.matrix)
-    fractions = _unfolded(start.frac_coords[list(atoms)], matrix)
-    shift = (end.frac_coords - start.frac_coords)[list(atoms)]
-    before: Floats = fractions @ matrix
-    return before, before + (shift - np.round(shift)) @ matrix
-
-
-def _unfolded(fractions: Floats, matrix: Floats) -> Floats:
-    """Return fractional coordinates with each atom beside its nearest neighbour, from the first."""
-    placed = np.array(fractions, dtype=np.float64)
-    away = placed[1:] - placed[0]
-    offsets = away - np.round(away)
-    nearest = np.linalg.norm(offsets @ matrix, axis=1)
-    waiting = list(range(1, len(placed)))
-    best = placed[0] + offsets
-    while waiting:
-        i = min(waiting, key=lambda atom: nearest[atom - 1])
-        waiting.remove(i)
-        placed[i] = best[i - 1]
-        away = placed[1:] - placed[i]
-        # Of an atom that waits the fractions are those of any image.
-        offsets = away - np.round(away)
-        distance = np.linalg.norm(offsets @ matrix, axis=1)
-        closer = distance < nearest
-        nearest[closer] = distance[closer]
-        best[closer] = (placed[i] + offsets)[closer]
-    return placed
 
 
 def _formula(symbols: list[str]) -> str:

@@ -11,6 +11,7 @@ from .planar import heights_above, normal_height, unfolded_positions
 from .records import DensityDifference, Floats, Property
 
 _MARGIN = 2.0  # Angstrom shown below the lowest and above the highest atom
+_ON_LINE = 0.2  # Angstrom: a point this near a line gives no plane with it
 _PIXEL = 0.1  # Angstrom, of a slice
 _NEAR = 0.8  # Angstrom: atoms this near a slice are drawn on it
 _LEVEL_SHARE = 98.0  # percentile of |Delta rho| around the atoms that an isosurface is drawn at
@@ -82,6 +83,8 @@ class Slice:
     z: Floats  # (m,) Angstrom along the normal
     values: Floats  # (m, n), e/Angstrom^3
     atoms: pd.DataFrame  # symbol, along, z of the atoms near the plane
+    # Two fragments in a box: z runs from the middle of the first to that of the second.
+    between: tuple[str, str] | None = None
 
     def frame(self) -> pd.DataFrame:
         """Return the sampled points: columns along, z, delta."""
@@ -118,6 +121,54 @@ def slice_through(difference: DensityDifference) -> Slice:
     return Slice(
         along=along, z=z, values=values, atoms=_atoms_near(difference, first, across, offset)
     )
+
+
+def slice_between(difference: DensityDifference) -> Slice:
+    """Return the plane through the middles of two fragments and the largest |Delta rho|.
+
+    For molecules in a box. ``z`` runs from the middle of the first fragment to that of the second
+    and ``along`` across, both from the point half way.
+    """
+    from scipy.ndimage import map_coordinates  # slow to import
+
+    structure = difference.structure
+    matrix = np.asarray(structure.lattice.matrix)
+    shape = np.array(difference.coarse.shape)
+    positions = structure.cart_coords
+    (one, first), (two, second) = list(difference.fragments.items())[:2]
+    ends = positions[list(first)].mean(axis=0), positions[list(second)].mean(axis=0)
+    middle = (ends[0] + ends[1]) / 2
+    up = (ends[1] - ends[0]) / np.linalg.norm(ends[1] - ends[0])
+    top = np.array(np.unravel_index(np.abs(difference.coarse).argmax(), shape)) / shape
+    away = top - middle @ np.linalg.inv(matrix)
+    across = _across((away - np.round(away)) @ matrix, up, positions - middle)
+    flat = np.stack([(positions - middle) @ across, (positions - middle) @ up], axis=1)
+    low, high = flat.min(axis=0) - _MARGIN, flat.max(axis=0) + _MARGIN
+    along, z = (np.arange(a, b, _PIXEL) for a, b in zip(low, high, strict=True))
+    points = (middle + along[None, :, None] * across + z[:, None, None] * up) @ np.linalg.inv(
+        matrix
+    )
+    values = map_coordinates(
+        difference.coarse, np.moveaxis(points * shape, -1, 0), order=3, mode="grid-wrap"
+    )
+    near = np.abs((positions - middle) @ np.cross(across, up)) < _NEAR
+    rows = [
+        {"symbol": structure[int(i)].specie.symbol, "along": flat[i, 0], "z": flat[i, 1]}
+        for i in np.flatnonzero(near)
+    ]
+    atoms = pd.DataFrame(rows, columns=["symbol", "along", "z"])
+    return Slice(along=along, z=z, values=values, atoms=atoms, between=(one, two))
+
+
+def _across(offset: Floats, up: Floats, away: Floats) -> Floats:
+    """Return the direction from a line to a point, or across the molecule where it is on it."""
+    found = offset - (offset @ up) * up
+    if np.linalg.norm(found) < _ON_LINE:
+        flat = away - np.outer(away @ up, up)
+        found = np.linalg.svd(flat)[2][0]
+        found = found - (found @ up) * up
+    unit: Floats = found / np.linalg.norm(found)
+    return unit
 
 
 def _atoms_near(

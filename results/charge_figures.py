@@ -11,12 +11,14 @@ from .charge_figure_data import (
     charge_frame,
     difference_frame,
     isosurfaces,
+    slice_between,
     slice_through,
     window,
 )
 from .charge_plots import plot_charges, plot_difference_profile, plot_isosurfaces, plot_slice
-from .charges import INTEGRATED
-from .differences import fragment_gains
+from .charges import BY_NEAREST, INTEGRATED
+from .compatibility import is_isolated
+from .differences import fragment_gains, nearest_gains
 from .drawings import WIDTH, Drawing, Source, add_legend, panels, poor_remark, set_title
 from .planar import heights_above
 from .plots import pretty, styles
@@ -30,7 +32,7 @@ def _differences(source: Source) -> dict[str, DensityDifference]:
     keys = {
         item.model: item.keys[-1]
         for item in source.properties
-        if item.reference == INTEGRATED and item.value is not None
+        if item.reference in (INTEGRATED, BY_NEAREST) and item.value is not None
     }
     return {model: source.store.get_difference(key) for model, key in keys.items()}
 
@@ -74,7 +76,9 @@ def draw_profile(source: Source) -> Drawing | None:
         set_title(ax, f"{model}: {_gain(difference)}")
         ax.set_xlabel(ax.get_xlabel() if ax is axes[-1] else "")
     add_legend(figure, figure.axes, columns=7)
-    remark = "integrated from the vacuum below; dashed: between the layers"
+    divided = any(difference.planes for difference in differences.values())
+    between = "; dashed: between the layers" if divided else "; gains: every point to nearest atom"
+    remark = f"integrated from the vacuum below{between}"
     return Drawing(figure, frame, (remark, *_poor(differences)))
 
 
@@ -86,11 +90,13 @@ def _poor(differences: Mapping[str, DensityDifference]) -> tuple[str, ...]:
 
 def _gain(difference: DensityDifference) -> str:
     """Return in words what the first fragment gains."""
-    gains = fragment_gains(difference)
-    if not gains:
-        return " + ".join(difference.fragments)
+    gains = fragment_gains(difference) or nearest_gains(difference)
     name, value = next(iter(gains.items()))
     return f"{name} {'gains' if value >= 0 else 'loses'} {abs(value):.3f} e"
+
+
+def _is_boxed(differences: Mapping[str, DensityDifference]) -> bool:
+    return any(is_isolated(d.structure) for d in differences.values())
 
 
 def draw_slice(source: Source) -> Drawing | None:
@@ -98,18 +104,25 @@ def draw_slice(source: Source) -> Drawing | None:
     differences = _differences(source)
     if not differences:
         return None
-    slices = {model: slice_through(d) for model, d in differences.items()}
+    slices = {
+        model: slice_between(d) if is_isolated(d.structure) else slice_through(d)
+        for model, d in differences.items()
+    }
     limit = max(float(np.percentile(np.abs(s.values), 99.5)) for s in slices.values())
-    first = next(iter(slices.values()))
-    shape = float(np.ptp(first.z) / np.ptp(first.along))
+    shape = max(float(np.ptp(s.z) / np.ptp(s.along)) for s in slices.values())
     width = (WIDTH - 1.0) / len(slices)
     figure = Figure(figsize=(WIDTH, width * shape + 0.7), layout="constrained")
-    axes = list(figure.subplots(1, len(slices), squeeze=False, sharey=True)[0])
+    axes = list(
+        figure.subplots(1, len(slices), squeeze=False, sharey=not _is_boxed(differences))[0]
+    )
     image: Any = None
     for ax, (model, data) in zip(axes, slices.items(), strict=True):
         image = plot_slice(data, ax, limit=limit)
         set_title(ax, model)
-        ax.label_outer()
+        if any(s.between for s in slices.values()):
+            ax.set_title(f"{pretty(model)}: {_gain(differences[model])}", loc="left", fontsize=6)
+        else:
+            ax.label_outer()
     bar = figure.colorbar(image, ax=axes, shrink=0.8, extend="both")
     bar.set_label(r"$\Delta\rho$ (e Å$^{-3}$)")
     frame = pd.concat(
@@ -118,8 +131,11 @@ def draw_slice(source: Source) -> Drawing | None:
             for model, s in slices.items()
         ]
     )
+    boxed = any(s.between for s in slices.values())
     remarks = (
-        "plane along a and the normal through the largest difference of each model",
+        "plane through the middles of both fragments and the largest difference"
+        if boxed
+        else "plane along a and the normal through the largest difference of each model",
         "red: electrons gather; blue: they leave; 0.5 % of the points are beyond the scale",
     )
     return Drawing(figure, frame, (*remarks, *_poor(differences)))

@@ -91,7 +91,13 @@ def plot_slice(data: Slice, ax: Axes | None = None, *, limit: float | None = Non
                 str(symbol), (atom["along"], atom["z"]), xytext=(2.5, 2.5),
                 textcoords="offset points", fontsize=5,
             )  # fmt: skip
-    ax.set(xlabel="along $a$ (Å)", ylabel="z (Å)")
+    if data.between is None:
+        ax.set(xlabel="along $a$ (Å)", ylabel="z (Å)")
+    else:
+        ax.set(
+            xlabel="across (Å)",
+            ylabel=f"{pretty(data.between[0])} to {pretty(data.between[1])} (Å)",
+        )
     return image
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..structures.errors import RunError
-from .differences import fragment_gains
+from .differences import fragment_gains, nearest_gains
 from .electronic import run_symbols
 from .planar import heights_above, normal_height, vacuum_middle
 from .records import DensityDifference, Floats, Run
@@ -14,6 +14,7 @@ from .requests import ElfRequest, TransferRequest
 from .values import Value
 
 INTEGRATED = "integrated Delta rho"
+BY_NEAREST = "Delta rho by nearest atom"  # where no plane divides the fragments
 _SMALL = 0.005  # e; below it a transfer has no sign to speak of
 
 
@@ -93,9 +94,12 @@ def transfer_values(
     }
     if not gains:
         raise RunError(f"{run.folder} has no charges: run it as task charge.")
-    integrated = None if difference is None else fragment_gains(difference)
-    if integrated is not None:
-        gains[INTEGRATED] = integrated
+    if difference is not None:
+        integrated = fragment_gains(difference)
+        if integrated is not None:
+            gains[INTEGRATED] = integrated
+        else:
+            gains[BY_NEAREST] = nearest_gains(difference)
     return [
         Value(
             quantity=f"electrons gained by {name}",

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from pymatgen.core import Composition
 
@@ -10,7 +9,7 @@ from ..structures.errors import InputError
 from .records import Run
 from .requests import EnergyRequest, LegRequest, PathwayRequest, RateRequest, StateRequest
 
-Chosen = TypeVar("Chosen", bound=EnergyRequest | PathwayRequest | RateRequest)
+Chosen = EnergyRequest | PathwayRequest | RateRequest
 
 _CHARGE = 1e-3  # e
 _TIE = 1e-6  # eV: the earlier one counts, so that the choice does not flicker
@@ -141,7 +140,7 @@ def with_chosen_legs(
 
 
 def _chosen(
-    request: EnergyRequest | PathwayRequest | RateRequest,
+    request: Chosen,
     has: Callable[[str], bool],
     run: Callable[[str], Run],
 ) -> tuple[dict[str, object], list[str]]:

@@ -11,7 +11,7 @@ from .tables import SEPARATOR, table
 
 COLUMNS = (
     *("figure", "quantity", "system", "published", "unit", "computed", "difference"),
-    *("model", "label", "reference", "profile", "engine", "method", "status", "doubts"),
+    *("ordering", "model", "label", "reference", "profile", "engine", "method", "status", "doubts"),
 )
 _SAME = ["profile", "engine", "method", "reference"]  # only these are ever subtracted
 
@@ -34,7 +34,8 @@ def compare(properties: Iterable[Property], doi: str) -> pd.DataFrame:
     -------
     pandas.DataFrame
         ``computed`` and ``difference`` (computed - published) are NaN where there is nothing
-        to compare; ``published`` holds words where only an ordering was printed.
+        to compare; ``published`` holds words where only an ordering was printed, and ``ordering``
+        says beside it in words how the computed values stand.
     """
     frame = table(properties)
     frame = frame[frame["value"].notna()]
@@ -70,7 +71,20 @@ def _computed(value: PublishedValue, row: Mapping[Any, Any]) -> dict[str, Any]:
         "computed": row["value"],
         "unit": row["unit"],
         "difference": row["value"] - value.value if is_number else None,
+        "ordering": "" if is_number else _ordering(value.computed, row),
     }
+
+
+def _ordering(selector: Selector, row: Mapping[Any, Any]) -> str:
+    """Return in words how two computed values stand to each other; empty for a single one."""
+    if not selector.minus_models and not selector.minus_label:
+        return ""
+    name = row["label"] if selector.minus_label else row["model"]
+    one, _, other = str(name).partition(" - ")
+    if not other:
+        return ""
+    how = "above" if row["value"] > 0 else "below" if row["value"] < 0 else "at"
+    return f"{one} {how} {other} by {abs(row['value']):.3g} {row['unit']}".rstrip()
 
 
 def _select(selector: Selector, frame: pd.DataFrame) -> pd.DataFrame:

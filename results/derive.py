@@ -210,10 +210,13 @@ class _Derivation:
         """Return levels and DOS of each system on one scale; one that is missing hides no other."""
         runs, gone = dict[str, Run](), dict[str, str]()
         for name, key in request.systems.items():
+            if not self._has(key):
+                gone[name] = f"calculation {key} is not finished"
+                continue
             try:
                 runs[name] = self._get(key)
             except HeteroError as error:
-                gone[name] = str(error) if self._has(key) else f"calculation {key} is not finished"
+                gone[name] = str(error)
         try:
             zeros = common_zeros(runs, request)
         except HeteroError as error:

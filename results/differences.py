@@ -1,9 +1,12 @@
 """Charge-density differences: what joining fragments does to their electrons."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import product
 from math import ceil
 
 import numpy as np
+from ase.data import atomic_numbers, covalent_radii
+from pymatgen.core import Structure
 
 from ..structures.errors import RunError
 from .densities import Density
@@ -13,6 +16,7 @@ from .records import DensityDifference, Floats, Run
 _SAME_PLACE = 0.01  # Angstrom; fragments are frozen where they are in the whole
 _SAME_LATTICE = 1e-4  # Angstrom
 _ELECTRONS = 2e-3  # e; fragments that together hold as many electrons as the whole
+_NOTHING = 1e-8  # of the largest difference; in a box most points are empty
 _COARSE = 0.2  # Angstrom, spacing of the grid that is stored
 
 
@@ -126,6 +130,47 @@ def fragment_gains(difference: DensityDifference) -> dict[str, float] | None:
         difference.fragments, key=lambda name: heights[list(difference.fragments[name])].mean()
     )
     return {name: float(step) for name, step in zip(upwards, steps, strict=True)}
+
+
+def nearest_gains(difference: DensityDifference) -> dict[str, float]:
+    """Return the electrons each fragment gains, every point given to the fragment it is nearest to.
+
+    For fragments that no plane divides, as in a complex in a box. Distances are counted in
+    covalent radii (Cordero, Dalton Trans. (2008) 2832, as ASE has them), so that the border
+    between unlike atoms lies where their bond divides.
+
+    Returns
+    -------
+    dict
+        Positive = electrons gained; the sum is that of the difference, 0.
+    """
+    shape = np.array(difference.coarse.shape)
+    size = np.abs(difference.coarse)
+    chosen = np.argwhere(size > _NOTHING * size.max())
+    points = chosen / shape @ np.asarray(difference.structure.lattice.matrix)
+    ratios = np.stack(
+        [_ratios(difference.structure, atoms, points) for atoms in difference.fragments.values()]
+    )
+    owners = ratios.argmin(axis=0)
+    values = difference.coarse[tuple(chosen.T)] * difference.structure.volume / size.size
+    return {name: float(values[owners == i].sum()) for i, name in enumerate(difference.fragments)}
+
+
+def _ratios(structure: Structure, atoms: Sequence[int], points: Floats) -> Floats:
+    """Return the least distance of points to atoms, images included, by covalent radius."""
+    from scipy.spatial import cKDTree  # slow to import
+
+    matrix = np.asarray(structure.lattice.matrix)
+    images = np.array(list(product((-1, 0, 1), repeat=3))) @ matrix
+    found = np.full(len(points), np.inf)
+    symbols = [structure[i].specie.symbol for i in atoms]
+    for symbol in dict.fromkeys(symbols):
+        same = [i for i, name in zip(atoms, symbols, strict=True) if name == symbol]
+        places = (structure.frac_coords[same] % 1.0) @ matrix
+        tree = cKDTree((places[:, None] + images).reshape(-1, 3))
+        radius = covalent_radii[atomic_numbers[symbol]]
+        found = np.minimum(found, tree.query(points)[0] / radius)
+    return found
 
 
 def low_pass(values: Floats, lengths: Floats, spacing: float = _COARSE) -> Floats:

@@ -10,7 +10,10 @@ from matplotlib.figure import Figure
 
 from ..structures.errors import InputError, RunError
 from ..structures.files import write_atomic
+from .aligned_figures import draw_aligned_dos, draw_levels
 from .charge_figures import CHARGE_FIGURES
+from .complex_figures import draw_complexes
+from .decomposition_figures import draw_decomposition, draw_hop_profiles
 from .drawings import (
     Drawing,
     Source,
@@ -20,7 +23,9 @@ from .drawings import (
     poor_remark,
     set_title,
 )
+from .elf_figures import draw_elf_slices
 from .figure_data import dos_frame, profile_frame, value_frame
+from .fragment_figures import draw_fragment_charges
 from .host_figures import draw_barriers, draw_host_dos
 from .pathway_figures import draw_pathways
 from .plots import plot_binding, plot_dos, plot_profile, plot_reactions, pretty, styles
@@ -67,8 +72,9 @@ def draw_figure(
     name
         The number of a figure in the paper that the study rebuilds, "5b" (`numbered_figures`),
         or what is drawn: "dos", "binding", "profiles" (of hops), "reactions", "pathways",
-        "host-dos", "barriers", or one of `charge_figures`: "charges", "difference-profile",
-        "difference-slice", "difference-isosurface".
+        "host-dos", "barriers", "aligned-dos", "levels", "complexes", "decomposition",
+        "hop-profiles", "fragment-charges", "elf-slices", or one of `charge_figures`: "charges",
+        "difference-profile", "difference-slice", "difference-isosurface".
     study, profile, engine
         Whose numbers; engines and methods are never mixed in one figure.
     folder
@@ -215,5 +221,12 @@ DRAWINGS: dict[str, Callable[[Source], Drawing | None]] = {
     "pathways": draw_pathways,
     "host-dos": draw_host_dos,
     "barriers": draw_barriers,
+    "aligned-dos": draw_aligned_dos,
+    "levels": draw_levels,
+    "complexes": draw_complexes,
+    "decomposition": draw_decomposition,
+    "hop-profiles": draw_hop_profiles,
+    "fragment-charges": draw_fragment_charges,
+    "elf-slices": draw_elf_slices,
     **CHARGE_FIGURES,
 }

@@ -5,10 +5,12 @@ from matplotlib.axes import Axes
 
 from .plots import GREY, axes_or_new, pretty, styles
 
-_HALF = 0.32  # half the width of a level; states are 1 apart
+HALF = 0.32  # half the width of a level; states are 1 apart
 
 
-def plot_pathways(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+def plot_pathways(
+    frame: pd.DataFrame, ax: Axes | None = None, *, is_largest_written: bool = True
+) -> Axes:
     """Draw the energy of each state of every route; the largest step carries its energy.
 
     Parameters
@@ -16,10 +18,14 @@ def plot_pathways(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     frame
         Columns model, route, reference (one for all rows), position, state, energy (eV), step
         (eV), is_rate_determining, status; see `figure_data.pathway_frame`.
+    is_largest_written
+        Whether the largest step carries its energy, and a thicker line.
     """
     ax = axes_or_new(ax)
-    colours = styles(_names(frame))
-    for name, part in frame.groupby(_names(frame), sort=False):
+    colours = styles(route_names(frame))
+    if not is_largest_written:
+        frame = frame.assign(is_rate_determining=False)
+    for name, part in frame.groupby(route_names(frame), sort=False):
         _draw_route(ax, part.sort_values("position"), pretty(str(name)), colours[str(name)][0])
     ax.axhline(0.0, color=GREY, lw=0.5, ls=":")
     labels = _labels(frame)
@@ -32,7 +38,8 @@ def plot_pathways(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _names(frame: pd.DataFrame) -> pd.Series:
+def route_names(frame: pd.DataFrame) -> pd.Series:
+    """Return system and route of each row."""
     return frame["model"] + ", " + frame["route"]
 
 
@@ -40,7 +47,7 @@ def _draw_route(ax: Axes, route: pd.DataFrame, name: str, colour: str) -> None:
     """Draw levels, hollow where not converged, and the way between neighbours."""
     states = {row["position"]: row for row in route.to_dict(orient="records")}
     for i, row in states.items():
-        ends, energy = (i - _HALF, i + _HALF), row["energy"]
+        ends, energy = (i - HALF, i + HALF), row["energy"]
         label = name if row is next(iter(states.values())) else None
         ax.plot(ends, (energy, energy), color=colour, lw=2.2, solid_capstyle="butt", label=label)
         if row["status"] != "ok":
@@ -50,7 +57,7 @@ def _draw_route(ax: Axes, route: pd.DataFrame, name: str, colour: str) -> None:
         before = states[i - 1]["energy"]
         is_largest = row["is_rate_determining"]
         ax.plot(
-            (i - 1 + _HALF, i - _HALF), (before, energy), color=colour, ls="--",
+            (i - 1 + HALF, i - HALF), (before, energy), color=colour, ls="--",
             lw=1.2 if is_largest else 0.6,
         )  # fmt: skip
         if is_largest:

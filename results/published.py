@@ -7,6 +7,8 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict
 
+NOT_STATED = "not stated in the text"  # a figure shows it, the text gives neither number nor order
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -95,7 +97,7 @@ def printed_orderings(study: str, figure: str) -> tuple[str, ...]:
     words = [
         f"{item.system} {item.value}"
         for item in _of_figure(study, figure)
-        if isinstance(item.value, str)
+        if isinstance(item.value, str) and item.value != NOT_STATED
     ]
     return tuple(dict.fromkeys(words))
 
