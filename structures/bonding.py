@@ -77,8 +77,11 @@ def bonds(
 
     Examples
     --------
-    >>> sorted(bonds(["O", "H", "H", "Li"], [[0, 0, 0], [0.96, 0, 0], [-0.3, 0.9, 0], [0, -1, 1.6]]))
-    [(0, 1), (0, 2), (0, 3)]
+    >>> hydroxide = [[0, 0, 0], [0.96, 0, 0], [-1.6, 0, 0]]
+    >>> sorted(bonds(["O", "H", "Li"], hydroxide))
+    [(0, 1), (0, 2)]
+    >>> sorted(bonds(["O", "H", "Li"], hydroxide, covalent_only=True))
+    [(0, 1)]
     """
     ratios = _ratios(symbols, positions, cell)
     found = _covalent(symbols, ratios)
@@ -118,7 +121,10 @@ def parts(pairs: Iterable[Bond], n: int) -> list[tuple[int, ...]]:
         raise InputError(f"a bond names atom {ends.max()}, but there are {n} (counted from 0)")
     graph = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(n, n))
     _, labels = connected_components(graph, directed=False)
-    pieces = [tuple(int(i) for i in np.flatnonzero(labels == k)) for k in range(max(labels, default=-1) + 1)]
+    pieces = [
+        tuple(int(i) for i in np.flatnonzero(labels == k))
+        for k in range(max(labels, default=-1) + 1)
+    ]
     return sorted(pieces)
 
 
@@ -220,9 +226,7 @@ def _covalent(symbols: Sequence[str], ratios: Floats) -> frozenset[Bond]:
     return _pairs((ratios < BONDED) & others[:, None] & others[None])
 
 
-def _contacts(
-    symbols: Sequence[str], ratios: Floats, covalent: frozenset[Bond]
-) -> frozenset[Bond]:
+def _contacts(symbols: Sequence[str], ratios: Floats, covalent: frozenset[Bond]) -> frozenset[Bond]:
     """Return the pairs of a metal and a non-metal with no nearer atom bonded to the latter."""
     metal = _is_metal(symbols)
     bonded = np.zeros(ratios.shape, dtype=bool)

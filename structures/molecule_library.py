@@ -181,7 +181,9 @@ def out_of_plane(positions: Floats) -> float:
     return float(np.abs(centred @ normal).max())
 
 
-def _repeat(symbols: tuple[str, ...], positions: Floats, fold: int) -> tuple[tuple[str, ...], Floats]:
+def _repeat(
+    symbols: tuple[str, ...], positions: Floats, fold: int
+) -> tuple[tuple[str, ...], Floats]:
     """Return atoms with their mirror images in x-z and all turned by z-axis steps, each once."""
     kept_symbols: list[str] = []
     kept = np.empty((0, 3))

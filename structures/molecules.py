@@ -66,7 +66,7 @@ def build_species(name: str) -> Species:
             charge=charge,
             multiplicity=multiplicity,
             heads=(0,) if name in ("OH", "SH") else (),
-            point_group=_POINT_GROUPS[name.split("(")[0].rstrip("-")],
+            point_group=_POINT_GROUPS[name.split("(", maxsplit=1)[0].rstrip("-")],
         )
     try:
         atoms = g2_molecule(name)
@@ -74,8 +74,8 @@ def build_species(name: str) -> Species:
         close = difflib.get_close_matches(name, species_names(), n=2, cutoff=0.4)
         hint = f"did you mean {' or '.join(close)}? " if close else ""
         raise InputError(
-            f"no molecule named {name!r}: {hint}Known: {', '.join(species_names())}, and the neutral "
-            "ones of ASE's G2 set"
+            f"no molecule named {name!r}: {hint}Known: {', '.join(species_names())}, and the "
+            "neutral ones of ASE's G2 set"
         ) from error
     unpaired = round(float(np.abs(atoms.get_initial_magnetic_moments().sum())))
     return Species(
