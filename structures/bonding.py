@@ -77,8 +77,11 @@ def bonds(
 
     Examples
     --------
-    >>> sorted(bonds(["O", "H", "H", "Li"], [[0, 0, 0], [0.96, 0, 0], [-0.3, 0.9, 0], [0, -1, 1.6]]))
-    [(0, 1), (0, 2), (0, 3)]
+    >>> hydroxide = [[0, 0, 0], [0.96, 0, 0], [-1.6, 0, 0]]
+    >>> sorted(bonds(["O", "H", "Li"], hydroxide))
+    [(0, 1), (0, 2)]
+    >>> sorted(bonds(["O", "H", "Li"], hydroxide, covalent_only=True))
+    [(0, 1)]
     """
     ratios = _ratios(symbols, positions, cell)
     found = _covalent(symbols, ratios)

@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 Kind = Literal["bond", "angle", "dihedral"]
 
 _KINDS: dict[int, Kind] = {2: "bond", 3: "angle", 4: "dihedral"}
-# Below this sine three atoms have no plane that a dihedral angle could be counted from (0.6 degree).
+# Below this sine (0.6 degree) three atoms have no plane to count a dihedral angle from.
 LEAST_SINE = 0.01
 
 

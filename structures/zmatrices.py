@@ -156,8 +156,12 @@ def place_atoms(matrix: ZMatrix) -> tuple[tuple[str, ...], Floats]:
 
     Examples
     --------
-    >>> symbols, positions = place_atoms(parse_zmatrix("O1\\nH1 O1 0.96\\nH2 O1 0.96 H1 90"))
-    >>> symbols, positions[2].round(6).tolist()
+    >>> symbols, positions = place_atoms(parse_zmatrix('''
+    ... O1
+    ... H1 O1 0.96
+    ... H2 O1 0.96 H1 90
+    ... '''))
+    >>> symbols, (positions[2] + 0.0).round(6).tolist()
     (('O', 'H', 'H'), [0.0, 0.96, 0.0])
     """
     places: dict[str, Floats] = {}
@@ -168,11 +172,15 @@ def place_atoms(matrix: ZMatrix) -> tuple[tuple[str, ...], Floats]:
 
 
 def _place(row: Row, references: list[Floats]) -> Floats:
-    """Return where an atom is (natural extension reference frame, J. Comput. Chem. 26 (2005) 1063)."""
+    """Return where an atom is.
+
+    Natural extension reference frame: Parsons et al., J. Comput. Chem. 26 (2005) 1063.
+    """
     if not references:
         return np.zeros(3)
     if len(references) == 1:
-        return references[0] + np.array([row.values[0], 0.0, 0.0])
+        along_x: Floats = references[0] + np.array([row.values[0], 0.0, 0.0])
+        return along_x
     length, angle = row.values[0], np.radians(row.values[1])
     dihedral = np.radians(row.values[2]) if len(references) == 3 else 0.0
     bond = references[0] - references[1]
