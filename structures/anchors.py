@@ -221,15 +221,14 @@ def _flat_systems(
     while left:
         first = min(left)
         own = next(ring for ring in rings if first in ring)
-        middle, normal = species.positions[list(own)].mean(axis=0), plane_normal(
-            species.positions[list(own)]
+        middle, normal = (
+            species.positions[list(own)].mean(axis=0),
+            plane_normal(species.positions[list(own)]),
         )
         part, edge = set(own), set(own)
         while edge:
             reached = {j for i in edge for j in near[i] if species.symbols[j] != "H"} - part
-            edge = {
-                j for j in reached if abs((species.positions[j] - middle) @ normal) < _PLANAR
-            }
+            edge = {j for j in reached if abs((species.positions[j] - middle) @ normal) < _PLANAR}
             part |= edge
         left -= part
         # Groups that hang on a ring, such as a carboxylate, are not what a plane lies on.
@@ -273,6 +272,8 @@ def _numbered(anchors: Sequence[Anchor]) -> list[Anchor]:
     """Return anchors with a number behind a name that several have."""
     names = [anchor.name for anchor in anchors]
     return [
-        replace(a, name=f"{a.name} {names[: i + 1].count(a.name)}") if names.count(a.name) > 1 else a
+        replace(a, name=f"{a.name} {names[: i + 1].count(a.name)}")
+        if names.count(a.name) > 1
+        else a
         for i, a in enumerate(anchors)
     ]

@@ -278,9 +278,7 @@ def _words(host: Species, guest: Species, tried: _Try, distances: Floats) -> str
     contacts = tried.contacts
     strong = (contacts.worth > 0.1) & (distances < 1.15 * contacts.reach)
     labels = [atom_labels(s.symbols) for s in (host, guest)]
-    bonds = [
-        f"{labels[0][i]}-{labels[1][j]} {distances[i, j]:.2f}" for i, j in np.argwhere(strong)
-    ]
+    bonds = [f"{labels[0][i]}-{labels[1][j]} {distances[i, j]:.2f}" for i, j in np.argwhere(strong)]
     if tried.pose.head.label == PLANE:
         bonds.insert(0, f"planes {_distance(host, tried):.2f} apart")
     return ", ".join(bonds) or "van der Waals contacts only"

@@ -55,9 +55,7 @@ class Pose:
 
     def placed(self, positions: Floats, rise: float = 0.0) -> Floats:
         """Return the guest's atoms with its head so many Angstrom above the start."""
-        found: Floats = (
-            (positions - self.head.point) @ self.turn.T + self.start + rise * self.path
-        )
+        found: Floats = (positions - self.head.point) @ self.turn.T + self.start + rise * self.path
         return found
 
 
@@ -253,9 +251,7 @@ def _fingerprint(species: Species, atom: int) -> float:
     return float(1000 * charges[atom] + charges @ np.exp(-distances / 3.0))
 
 
-def _moves(
-    is_flat: bool, spacing: float, angle: float
-) -> Iterator[tuple[Floats, Floats, Floats]]:
+def _moves(is_flat: bool, spacing: float, angle: float) -> Iterator[tuple[Floats, Floats, Floats]]:
     """Yield lean of the path, shift beside the point, and turn of the guest, in the frame."""
     turns = np.arange(0.0, 360.0, angle)
     if is_flat:

@@ -1,5 +1,6 @@
 """Changes made to a geometry that is known only once its parent has been relaxed."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import numpy as np
@@ -8,13 +9,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from pymatgen.core import Structure
 
 from .checks import check_structure
+from .contacts import bonding_distance
 from .errors import InputError, StructureError
 from .paths import with_positions
 
 Floats = NDArray[np.float64]
 
-_ROOM = 0.9  # Angstrom between a moved atom and any other; the relaxation does the rest
+_ROOM = 0.9  # Angstrom beyond a bond between a moved atom and any other; relaxation does the rest
 _CONE = np.radians([0, 20, 40, 60])  # how far the way of a moved part may lean
+_WIDE_CONE = np.radians([0, 15, 30, 45, 60, 75, 90])  # ... on its way to a partner
 _TURNS = 12  # directions tried at each lean
 
 
@@ -26,7 +29,8 @@ class Stretch(_Transformation):
     """A bond pulled to a length, with all that hangs on its second atom.
 
     The part moves along the bond; where it would run into another atom it leans away, by up to
-    60 degrees.
+    60 degrees. With a partner it leans, by up to 90 degrees, to where its second atom comes nearest
+    to a bond with an atom of that element: F on its way from C to Li.
     """
 
     kind: Literal["stretch"] = "stretch"
@@ -34,6 +38,7 @@ class Stretch(_Transformation):
     second: int  # atom that moves ...
     moving: tuple[int, ...]  # ... with these, itself among them
     length: float = Field(gt=0.5, lt=12.0)  # Angstrom
+    towards: str = ""  # element of the partner
 
     def apply(self, structure: Structure) -> Structure:
         """Return the structure with the bond at its new length."""
@@ -42,21 +47,35 @@ class Stretch(_Transformation):
                 f"stretching {self.first + 1}-{self.second + 1}: the second atom must be among "
                 "those that move, the first must not"
             )
-        start = structure.cart_coords
         bond = _shortest(structure, self.first, self.second)
-        moving = np.array(self.moving)
-        best, room = start, -1.0
-        for direction in _cone(bond / np.linalg.norm(bond)):
-            places = start.copy()
-            places[moving] += self.length * direction - bond
-            free = _least_distance(structure, places, moving)
-            if free > room + 1e-9:
-                best, room = places, free
-            if room >= _ROOM:
-                break
-        result = with_positions(structure, best)
+        ways = _cone(bond / np.linalg.norm(bond), _WIDE_CONE if self.towards else _CONE)
+        moved = [self._moved(structure, self.length * way - bond) for way in ways]
+        result = with_positions(structure, self._best(structure, moved))
         check_structure(result)
         return result
+
+    def _moved(self, structure: Structure, step: Floats) -> Floats:
+        places: Floats = structure.cart_coords.copy()
+        places[list(self.moving)] += step
+        return places
+
+    def _best(self, structure: Structure, moved: Sequence[Floats]) -> Floats:
+        """Return the positions that have room and, with a partner, are nearest to it."""
+        partners = [i for i, site in enumerate(structure) if site.specie.symbol == self.towards]
+        partners = [i for i in partners if i not in self.moving]
+        if self.towards and not partners:
+            raise StructureError(
+                f"atom {self.second + 1} is to go to {self.towards}, of which there is none in "
+                f"{structure.composition.formula}"
+            )
+        resting = [i for i in range(len(structure)) if i not in (*self.moving, *partners)]
+        rooms = [_room(structure, places, self.moving, resting) for places in moved]
+        if partners:
+            misses = [abs(_room(structure, places, (self.second,), partners)) for places in moved]
+            best = min(range(len(moved)), key=lambda i: (max(0, _ROOM / 2 - rooms[i]), misses[i]))
+            return moved[best]
+        enough = next((i for i, room in enumerate(rooms) if room >= _ROOM), None)
+        return moved[int(np.argmax(rooms)) if enough is None else enough]
 
 
 class TakeAway(_Transformation):
@@ -94,7 +113,7 @@ def _shortest(structure: Structure, first: int, second: int) -> Floats:
     return vector
 
 
-def _cone(axis: Floats) -> list[Floats]:
+def _cone(axis: Floats, leans: Floats) -> list[Floats]:
     """Return unit vectors on cones around an axis, the axis itself first."""
     helper = np.eye(3)[int(np.abs(axis).argmin())]
     side = np.cross(axis, helper)
@@ -103,17 +122,20 @@ def _cone(axis: Floats) -> list[Floats]:
     turns = np.linspace(0, 2 * np.pi, _TURNS, endpoint=False)
     leaning = [
         np.cos(lean) * axis + np.sin(lean) * (np.cos(turn) * side + np.sin(turn) * other)
-        for lean in _CONE[1:]
+        for lean in leans[1:]
         for turn in turns
     ]
     return [axis, *leaning]
 
 
-def _least_distance(structure: Structure, places: Floats, moving: NDArray[np.int64]) -> float:
-    """Return the shortest distance of a moved atom to one that stays, less its usual bond."""
-    resting = np.setdiff1d(np.arange(len(structure)), moving)
+def _room(
+    structure: Structure, places: Floats, moving: Sequence[int], resting: Sequence[int]
+) -> float:
+    """Return the shortest distance between two groups, less the length of a bond, in Angstrom."""
     fractions = structure.lattice.get_fractional_coords(places)
-    distances = structure.lattice.get_all_distances(fractions[moving], fractions[resting])
-    radii = np.array([float(site.specie.atomic_radius or 1.0) for site in structure])
-    bonds = radii[moving][:, None] + radii[resting]
-    return float((distances - bonds).min())
+    distances = structure.lattice.get_all_distances(
+        fractions[list(moving)], fractions[list(resting)]
+    )
+    symbols = [site.specie.symbol for site in structure]
+    usual = [[bonding_distance(symbols[i], symbols[j]) for j in resting] for i in moving]
+    return float((distances - np.array(usual)).min())

@@ -10,6 +10,8 @@ from .checks import check_structure
 from .errors import InputError, StructureError
 from .paths import Floats, check_same_atoms, displacements, with_positions
 
+_SAME = 0.02  # Angstrom over all atoms: nearer structures are one
+
 
 def path_through(
     nodes: Sequence[Structure], n_images: int, highest: int | None = None
@@ -24,7 +26,8 @@ def path_through(
         Images between the end points, as VASP's IMAGES.
     highest
         The node between the end points, counted from 0, that becomes an image as it is: the
-        highest one, so that a band of few images starts near the saddle.
+        highest one, so that a band of few images starts near the saddle. A node that is the same
+        as the one before it, or as the last, is passed over.
 
     Returns
     -------
@@ -34,7 +37,7 @@ def path_through(
     Raises
     ------
     StructureError
-        The nodes are not of the same atoms, or two neighbours are the same structure.
+        The nodes are not of the same atoms, or the two ends are the same structure.
 
     Examples
     --------
@@ -49,12 +52,10 @@ def path_through(
             f"a path through {len(nodes)} structures with {n_images} images: at least one image, "
             "and one structure between the end points, are wanted"
         )
-    places = _unwrapped(nodes)
-    lengths = [float(np.linalg.norm(b - a)) for a, b in pairwise(places)]
-    if min(lengths) < 1e-6:
-        raise StructureError("two structures of the path are the same: leave one of them out")
-    at = np.concatenate([[0.0], np.cumsum(lengths)])
-    inner = [_between(places, at, x) for x in _spread(at, n_images, highest)]
+    places, kept = _different(_unwrapped(nodes))
+    at = np.cumsum([0.0, *(float(np.linalg.norm(b - a)) for a, b in pairwise(places))])
+    top = kept.index(highest + 1) if highest is not None and highest + 1 in kept[1:-1] else None
+    inner = [_between(places, at, x) for x in _spread(at, n_images, top)]
     path = [with_positions(nodes[0], image) for image in (places[0], *inner, places[-1])]
     for image in path:
         check_structure(image)
@@ -70,11 +71,25 @@ def _unwrapped(nodes: Sequence[Structure]) -> list[Floats]:
     return places
 
 
+def _different(places: Sequence[Floats]) -> tuple[list[Floats], list[int]]:
+    """Return positions of which no two neighbours are the same, and their numbers among all."""
+    kept = [0]
+    for i in range(1, len(places)):
+        if np.linalg.norm(places[i] - places[kept[-1]]) > _SAME:
+            kept.append(i)
+    last = len(places) - 1
+    if kept[-1] != last:  # the node before is where the end point is
+        kept[-1] = last
+    if len(kept) < 2 or kept[0] == kept[-1]:
+        raise StructureError("the two ends of the path are the same structure")
+    return [places[i] for i in kept], kept
+
+
 def _spread(at: Floats, n_images: int, highest: int | None) -> Floats:
     """Return the places of the images along the path, in Angstrom from its start."""
     if highest is None:
         return np.linspace(0, at[-1], n_images + 2)[1:-1]
-    top = at[highest + 1]
+    top = at[highest]
     before = round((n_images - 1) * top / at[-1])
     ways = (np.linspace(0, top, before + 2)[1:], np.linspace(top, at[-1], n_images - before + 1))
     return np.concatenate([ways[0], ways[1][1:-1]])

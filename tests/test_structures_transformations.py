@@ -56,6 +56,17 @@ def test_a_part_leans_away_from_what_is_in_its_way():
     assert pulled.get_distance(1, 2) > 1.5
 
 
+def test_an_atom_leans_to_its_partner():
+    places = [[0, 0, 0], [1.35, 0, 0], [1.0, 2.6, 0], [-0.5, -1.2, 0]]
+    salt = Structure(Lattice.cubic(20), ["C", "F", "Li", "F"], places, coords_are_cartesian=True)
+    pull = {"first": 0, "second": 1, "moving": (1,), "length": 2.2}
+    straight, leaning = (Stretch(**pull, towards=t).apply(salt) for t in ("", "Li"))
+    assert leaning.get_distance(0, 1) == pytest.approx(2.2)
+    assert abs(leaning.get_distance(1, 2) - 1.85) < 0.2 < abs(straight.get_distance(1, 2) - 1.85)
+    with pytest.raises(StructureError, match="there is none"):
+        Stretch(**pull, towards="K").apply(salt)
+
+
 def test_a_stretch_that_moves_both_ends_is_refused(methanol):
     first, second, moving = at_hydroxyl(methanol)
     with pytest.raises(InputError, match="the first must not"):
@@ -92,8 +103,15 @@ def test_a_path_has_its_images_in_order_between_its_ends(n, highest):
     assert highest is None or (2.5, 6)[highest] in [round(value, 9) for value in x]
 
 
-def test_a_path_through_two_equal_structures_is_refused():
-    with pytest.raises(StructureError, match="are the same"):
-        path_through(nodes(2, 3, 3, 5), 2)
+def test_a_path_passes_over_a_node_that_is_there_twice():
+    path = path_through(nodes(2, 3, 3, 5), 2)
+    assert [float(image[1].x) for image in path] == pytest.approx([2, 3, 4, 5])
+    at_the_end = path_through(nodes(2, 3, 5, 5), 1, highest=1)  # the scan ended in the minimum
+    assert [float(image[1].x) for image in at_the_end] == pytest.approx([2, 3.5, 5])
+
+
+def test_a_path_that_leads_nowhere_is_refused():
+    with pytest.raises(StructureError, match="ends of the path are the same"):
+        path_through(nodes(2, 2, 2), 2)
     with pytest.raises(InputError, match="one structure between"):
         path_through(nodes(2, 3), 2)

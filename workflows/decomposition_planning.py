@@ -98,7 +98,11 @@ def _break(way: Way, step: Scission) -> None:
     scan = list[Calculation]()
     for number, length in enumerate(_lengths(way, step, first, second), start=1):
         pull = Stretch(
-            first=way.at(first), second=way.at(second), moving=moving, length=round(length, 3)
+            first=way.at(first),
+            second=way.at(second),
+            moving=moving,
+            length=round(length, 3),
+            towards=step.towards,
         )
         structure = pull.apply(structure)
         previous = (scan[-1] if scan else before.calculation).key

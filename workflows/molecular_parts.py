@@ -46,6 +46,7 @@ class Scission(_Part):
     name: str  # "C-S"
     bond: tuple[str, str]  # atoms of the molecule, counted by element: S1, N1
     to: float = Field(default=3.2, gt=1.0, lt=8.0)  # Angstrom
+    towards: str = ""  # element that the second atom goes to: Li, for F that leaves as LiF
     points: Counts | dict[Profile, Counts] = 4  # of the relaxed scan
 
 
