@@ -167,3 +167,18 @@ def hold_atoms(structure: Structure, atoms: Collection[int]) -> Structure:
         [[False] * 3 if i in wanted else list(flag) for i, flag in enumerate(flags)],
     )
     return result
+
+
+def unheld(structure: Structure) -> Structure:
+    """Return the structure without held atoms, as a calculation in which nothing moves has it.
+
+    Examples
+    --------
+    >>> from heterofire.structures.crystals import build_crystal
+    >>> unheld(hold_atoms(build_crystal("K_bcc"), [1])).site_properties
+    {}
+    """
+    result: Structure = structure.copy()
+    if "selective_dynamics" in result.site_properties:
+        result.remove_site_property("selective_dynamics")
+    return result

@@ -79,27 +79,32 @@ class Stretch(_Transformation):
 
 
 class TakeAway(_Transformation):
-    """An atom taken out together with the nearest one of an element: F with its Li."""
+    """Atoms taken out together with the nearest ones of an element: F with its Li."""
 
     kind: Literal["take-away"] = "take-away"
-    atom: int
-    with_nearest: str  # element
+    atoms: tuple[int, ...] = Field(min_length=1)
+    with_nearest: str = ""  # element
+    n_nearest: int = Field(default=0, ge=0)
 
     def apply(self, structure: Structure) -> Structure:
-        """Return the structure without the pair."""
+        """Return the structure without them."""
         partners = [
             i
             for i, site in enumerate(structure)
-            if site.specie.symbol == self.with_nearest and i != self.atom
+            if site.specie.symbol == self.with_nearest and i not in self.atoms
         ]
-        if not partners:
+        if len(partners) < self.n_nearest:
             raise StructureError(
-                f"no {self.with_nearest} is left to go with atom {self.atom + 1} of "
-                f"{structure.composition.formula}"
+                f"{self.n_nearest} {self.with_nearest} are to go with atom {self.atoms[0] + 1} of "
+                f"{structure.composition.formula}, {len(partners)} are left"
             )
-        nearest = min(partners, key=lambda i: structure.get_distance(self.atom, i))
-        kept = [site for i, site in enumerate(structure) if i not in (self.atom, nearest)]
-        return Structure.from_sites(kept)
+        own = structure.frac_coords[list(self.atoms)]
+
+        def away(i: int) -> float:
+            return float(structure.lattice.get_all_distances(structure[i].frac_coords, own).min())
+
+        gone = {*self.atoms, *sorted(partners, key=away)[: self.n_nearest]}
+        return Structure.from_sites([s for i, s in enumerate(structure) if i not in gone])
 
 
 Transformation = Annotated[Stretch | TakeAway, Field(discriminator="kind")]

@@ -76,11 +76,11 @@ def test_a_stretch_that_moves_both_ends_is_refused(methanol):
 def test_fluorine_leaves_with_the_nearest_lithium():
     places = [[0, 0, 0], [5.0, 0, 0], [1.6, 0, 0], [8.0, 0, 0]]
     salt = Structure(Lattice.cubic(20), ["S", "F", "Li", "Li"], places, coords_are_cartesian=True)
-    left = TakeAway(atom=1, with_nearest="Li").apply(salt)
+    left = TakeAway(atoms=(1,), with_nearest="Li", n_nearest=1).apply(salt)
     assert left.composition.formula == "Li1 S1"
     assert left[1].coords[0] == pytest.approx(1.6)  # the one at 8.0 was nearer to F
-    with pytest.raises(StructureError, match="no K is left"):
-        TakeAway(atom=1, with_nearest="K").apply(salt)
+    with pytest.raises(StructureError, match="1 K are to go with atom 2 .*, 0 are left"):
+        TakeAway(atoms=(1,), with_nearest="K", n_nearest=1).apply(salt)
 
 
 def nodes(*positions: float) -> list[Structure]:

@@ -107,7 +107,7 @@ def test_steps_that_take_different_ranks_are_different(candidates):
 def test_a_transformation_is_applied_to_what_the_parent_came_to(candidates):
     step, store = candidates
     metal = next(i for i, site in enumerate(step.structure) if site.specie.symbol == "Mo")
-    taken = TakeAway(atom=metal, with_nearest="S")
+    taken = TakeAway(atoms=(metal,), with_nearest="S", n_nearest=1)
     left = taken.apply(step.structure)
     step = replace(step, structure=left, transformation=taken.model_dump(mode="json"), rank=1)
     start = start_structure(step, store, "structure")

@@ -3,6 +3,7 @@
 from pymatgen.core import Structure
 
 from ..results.requests import ChargeRequest, ElfRequest, TransferRequest
+from ..structures.edits import unheld
 from ..structures.models import Model
 from .calculations import Calculation
 from .planner import Planner, Start
@@ -71,7 +72,7 @@ def add_image_charges(planner: Planner, model: Model, hop: str, band: Calculatio
         else:
             start = Start(parents={"structure": band.parents[end]})
         name = f"{model.name}/{ion}-hop-{hop}/charge-{image:02d}"
-        run = planner.add(model.name, name, "charge", _unfrozen(band.structure), start=start)
+        run = planner.add(model.name, name, "charge", unheld(band.structure), start=start)
         planner.requests.append(
             ChargeRequest(
                 model=model.name,
@@ -124,11 +125,3 @@ def _charge_run(planner: Planner, model: Model, name: str, relaxed: Calculation)
 def _layers(model: Model) -> dict[str, tuple[int, ...]]:
     """Return the atoms of each layer by its name."""
     return {model.bottom_name: model.bottom, model.top_name: model.top}
-
-
-def _unfrozen(structure: Structure) -> Structure:
-    """Return a structure without frozen directions: a static run has no use for them."""
-    result = structure.copy()
-    if "selective_dynamics" in result.site_properties:
-        result.remove_site_property("selective_dynamics")
-    return result

@@ -1,8 +1,8 @@
 """How a molecule comes apart: relaxed scans of its bonds, the states between, bands, charges.
 
-All atoms stay in one neutral cell. The electrons that reduce the molecule are those of atoms of the
-donor (Li) that are put beside it, so that no cell is charged and every step conserves atoms,
-charge and electrons by construction; at the end a salt (LiF) may leave as a phase of its own.
+Every cell is neutral. The electrons that reduce the molecule are those of atoms of the donor (Li)
+put beside it; of each broken bond one piece may leave with its ions as a phase of its own, so that
+atoms, charge and electrons are conserved from state to state.
 """
 
 from collections.abc import Sequence
@@ -16,18 +16,18 @@ from ..results.requests import StepBandRequest
 from ..structures.complexes import add_ions
 from ..structures.edits import hold_atoms
 from ..structures.errors import InputError
-from ..structures.species import box_species
+from ..structures.species import Species, box_species
 from ..structures.transformations import Stretch, TakeAway
 from .calculations import Calculation
 from .complex_planning import host_atoms
-from .decomposition_requests import State, Way, add_requests, fragments
+from .decomposition_requests import add_requests
+from .decomposition_ways import MOMENT, State, Way, named_atoms, piece_of
 from .molecular_parts import FREE, Decomposition, Scission
 from .planner import Planner, Start
 from .study import pick
 from .systems import PADDING, System, add_boxed, starting_moments
 
-_ROOM = 4.0  # Angstrom more in the box than a complex needs: its parts move away from each other
-_MOMENT = "starting moment"
+_ROOM = 4.0  # Angstrom more in the box than a complex needs: its pieces move away from each other
 
 
 def add_decomposition(planner: Planner, part: Decomposition) -> None:
@@ -36,8 +36,8 @@ def add_decomposition(planner: Planner, part: Decomposition) -> None:
         way = _intact(planner, part, name)
         for step in part.steps:
             _break(way, step)
-        if part.departure:
-            _depart(way)
+            if step.leaves:
+                _leave(way, step)
         add_requests(way)
 
 
@@ -46,82 +46,116 @@ def _intact(planner: Planner, part: Decomposition, name: str) -> Way:
     molecule = planner.systems[part.molecule]
     start = molecule if name == FREE else planner.systems[name]
     n_host = len(start.species.symbols) - len(molecule.species.symbols)
-    around = range(n_host, len(start.species.symbols))
-    reduced = start.species
-    if part.electrons:
-        ion = planner.phases[part.donor].structure[0].specie.symbol
-        with_ions = add_ions(start.species, around, part.electrons, ion=ion)
-        # Atoms, not ions: their electrons come along.
-        reduced = replace(
-            with_ions, charge=start.species.charge, multiplicity=start.species.multiplicity
-        )
+    reduced = _with_donor(planner, part, start.species, n_host)
     box = box_species(reduced, PADDING + _ROOM)
     held = tuple(sorted(box.atoms[:n_host])) if part.hold_host.get(planner.profile) else ()
-    where = name if name == FREE else planner.study.complexes[name].host
+    structure = hold_atoms(box.structure, held) if held else box.structure.copy()
+    moments = starting_moments(box)
+    if moments is not None:
+        structure.add_site_property(MOMENT, moments)
     way = Way(
-        planner=planner, part=part, where=where, molecule=molecule, intact=start, box=box,
-        structure=box.structure, held=held, states=[], bands=[], broken=[],
-    )  # fmt: skip
-    whole = _whole(way, start, n_host)
-    way.states.append(State(name=part.molecule, calculation=whole))
+        planner=planner,
+        part=part,
+        where=FREE if name == FREE else planner.study.complexes[name].host,
+        name=name,
+        molecule=molecule,
+        structure=structure,
+        host=tuple(sorted(box.atoms[:n_host])),
+        places=_places(planner, molecule, box.atoms[n_host:]),
+    )
+    whole = _whole(way, start, n_host, is_held=bool(held))
+    way.states.append(
+        State(
+            name=part.molecule,
+            calculation=whole,
+            places=_places(planner, molecule, start.boxed.atoms[n_host:]),
+            host=tuple(sorted(start.boxed.atoms[:n_host])),
+        )
+    )
     if part.electrons:
-        host = replace(start, relaxed=(whole,))
-        taken_up = Start(parents={"host": whole.key}, atoms=host_atoms(host, box))
-        calculation = _relax(way, f"{part.molecule} reduced", way.structure, taken_up)
-        way.states.append(State(name=_reduced_name(part), calculation=calculation))
+        name = f"{part.molecule} + {part.electrons} {part.donor}"
+        host = host_atoms(replace(start, relaxed=(whole,)), box)
+        taken_up = Start(parents={"host": whole.key}, atoms=host)
+        # The molecule stays as it is: with two electrons more it may fall apart at any bond.
+        held = tuple(way.places.values())
+        reduced_run = _relax(way, f"{part.molecule} reduced", taken_up, held=held)
+        _add_state(way, name, reduced_run)
     return way
 
 
-def _whole(way: Way, start: System, n_host: int) -> Calculation:
+def _places(planner: Planner, molecule: System, atoms: Sequence[int]) -> dict[int, int]:
+    """Return where the molecule's atoms are, but for its ions: any of them may leave."""
+    symbols = molecule.species.symbols
+    pairs = zip(symbols, atoms, strict=False)  # atoms of the donor come behind
+    return {i: place for i, (s, place) in enumerate(pairs) if s != planner.study.ion}
+
+
+def _with_donor(planner: Planner, part: Decomposition, start: Species, n_host: int) -> Species:
+    """Return the molecule, on its host, with the atoms beside it whose electrons it takes up."""
+    if not part.electrons:
+        return start
+    molecule = planner.systems[part.molecule].species
+    atoms = named_atoms(part, molecule)
+    around = [n_host + atoms(name) for name in part.donor_at]
+    if not around:
+        around = list(range(n_host, len(start.symbols)))
+    ion = planner.phases[part.donor].structure[0].specie.symbol
+    ions = add_ions(start, around, part.electrons, ion=ion)
+    # Atoms, not ions: their electrons come along.
+    return replace(ions, charge=start.charge, multiplicity=start.multiplicity)
+
+
+def _whole(way: Way, start: System, n_host: int, *, is_held: bool) -> Calculation:
     """Return the relaxation of the molecule whole on its host, the lowest there is."""
-    held = tuple(sorted(start.boxed.atoms[:n_host])) if way.held else ()
+    held = sorted(start.boxed.atoms[:n_host]) if is_held else []
     same = hold_atoms(start.boxed.structure, held) if held else start.boxed.structure
     [*others, last] = start.relaxed
     if not others and last.structure == same:
         return last
-    name = f"{way.folder}/0-{way.part.molecule}/relax"
+    name = f"{way.folder}/{way.part.molecule}/relax"
     return add_boxed(
         way.planner, way.where, name, "molecule", start.boxed, start=start.start(), held=held
     )
 
 
-def _reduced_name(part: Decomposition) -> str:
-    """Return the name of the state that has taken up its electrons."""
-    return f"{part.molecule} + {part.electrons} {part.donor}"
-
-
 def _break(way: Way, step: Scission) -> None:
-    """Add the relaxed scan of a bond, the state that it leads to, and the band between."""
-    first, second = (_atom(way, label) for label in step.bond)
-    moving = _moving(way, first, second)
-    before, structure = way.states[-1], way.structure
-    scan = list[Calculation]()
+    """Add the relaxed scan of a bond, the state that it leads to, and the band between.
+
+    The band ends at the last point of the scan: a pair of pieces that falls together again when it
+    is let go has no minimum of its own, but the way to its parting has a barrier.
+    """
+    atoms = named_atoms(way.part, way.molecule.species)
+    first, second = (atoms(label) for label in step.bond)
+    for atom, label in ((first, step.bond[0]), (second, step.bond[1])):
+        if atom not in way.places:
+            raise InputError(f"step {step.name!r} of {way.part.name}: {label} has left before")
+    way.broken.append((first, second))
+    moving = [way.places[i] for i in piece_of(way, second) if i in way.places]
+    if way.places[first] in moving:
+        raise InputError(
+            f"step {step.name!r} of {way.part.name}: {way.part.molecule} stays in one piece without"
+            f" the bond {step.bond[0]}-{step.bond[1]}; break one that is in no ring"
+        )
+    before, scan = way.states[-1].calculation, list[Calculation]()
     for number, length in enumerate(_lengths(way, step, first, second), start=1):
         pull = Stretch(
-            first=way.at(first),
-            second=way.at(second),
-            moving=moving,
+            first=way.places[first],
+            second=way.places[second],
+            moving=tuple(sorted(moving)),
             length=round(length, 3),
             towards=step.towards,
         )
-        structure = pull.apply(structure)
-        previous = (scan[-1] if scan else before.calculation).key
-        scan.append(
-            _relax(
-                way,
-                f"{step.name} scan/{number}",
-                structure,
-                Start(parents={"structure": previous}, transformation=pull),
-                held=(way.at(first), way.at(second)),
-            )
-        )
-    way.structure = structure
-    way.broken.append((first, second))
-    name = f"{step.name} broken"
-    after = _relax(way, name, structure, Start(parents={"structure": scan[-1].key}))
-    way.states.append(State(name=name, calculation=after))
-    if way.part.has_band(step, way.planner.profile):
-        _add_band(way, step, before.calculation, scan, after)
+        way.structure = pull.apply(way.structure)
+        previous = (scan[-1] if scan else before).key
+        start = Start(parents={"structure": previous}, transformation=pull)
+        held = (way.places[first], way.places[second])
+        scan.append(_relax(way, f"{step.name} scan/{number}", start, held=held))
+    name, last = f"{step.name} broken", scan[-1]
+    if not step.hold:
+        last = _relax(way, name, Start(parents={"structure": last.key}))
+    _add_state(way, name, last)
+    if way.part.has_band(way.name, step.name, way.planner.profile):
+        _add_band(way, step, before, scan)
 
 
 def _lengths(way: Way, step: Scission, first: int, second: int) -> list[float]:
@@ -137,94 +171,87 @@ def _lengths(way: Way, step: Scission, first: int, second: int) -> list[float]:
     return [float(x) for x in np.linspace(start, step.to, n + 1)[1:]]
 
 
-def _add_band(
-    way: Way, step: Scission, before: Calculation, scan: Sequence[Calculation], after: Calculation
-) -> None:
-    """Add the band from state to state through the points of the scan."""
-    keys = {"initial": before.key, "final": after.key}
-    via = {f"via {number}": point.key for number, point in enumerate(scan, start=1)}
+def _add_band(way: Way, step: Scission, before: Calculation, scan: Sequence[Calculation]) -> None:
+    """Add the band from the bond as it was to the last point of its scan, through the others."""
+    *between, last = scan
+    keys = {"initial": before.key, "final": last.key}
+    via = {f"via {number}": point.key for number, point in enumerate(between, start=1)}
     band = _add(
         way,
         f"{step.name}/neb",
         "neb",
-        before.structure,
         Start(parents={**keys, **via}),
         n_images=pick(way.part.images, way.planner.profile),
-        final=after.structure,
+        final=_plain(last.structure),
         tags=way.part.incar.get(way.planner.profile),
     )
     way.bands.append(StepBandRequest(to=f"{step.name} broken", band=band.key, **keys))
 
 
-def _depart(way: Way) -> None:
-    """Add the state from which an atom has left with the nearest ion, as a phase of its own."""
-    departure = way.part.departure
-    if departure is None:
-        return
-    leaving = TakeAway(atom=way.at(_atom(way, departure.atom)), with_nearest=way.planner.study.ion)
-    marked = hold_atoms(way.structure, way.held)
-    moments = starting_moments(way.box)
-    if moments is not None:
-        marked.add_site_property(_MOMENT, moments)
-    left = leaving.apply(marked)
-    spin = left.site_properties.get(_MOMENT)
-    if spin is not None:
-        left.remove_site_property(_MOMENT)
-    calculation = way.planner.add(
-        way.where,
-        f"{way.folder}/{departure.name} gone/relax",
-        "molecule",
-        left,
-        charge=way.box.species.charge,
-        spin=spin,
-        is_molecule=True,
-        start=Start(parents={"structure": way.last.key}, transformation=leaving),
+def _leave(way: Way, step: Scission) -> None:
+    """Add the state from which one of the two pieces has left with its ions."""
+    atoms = named_atoms(way.part, way.molecule.species)
+    gone = [i for i in piece_of(way, atoms(step.leaves)) if i in way.places]
+    leaving = TakeAway(
+        atoms=tuple(sorted(way.places[i] for i in gone)),
+        with_nearest=way.planner.study.ion,
+        n_nearest=step.ions,
     )
-    name = f"{departure.name} formed"
-    way.states.append(State(name=name, calculation=calculation, phases=(departure.phase,)))
+    number = "number"
+    marked = way.structure.copy()
+    marked.add_site_property(number, list(range(len(marked))))
+    left = leaving.apply(marked)
+    rank = {int(old): new for new, old in enumerate(left.site_properties[number])}
+    left.remove_site_property(number)
+    way.structure = left
+    way.places = {i: rank[place] for i, place in way.places.items() if i not in gone}
+    way.host = tuple(rank[i] for i in way.host)
+    way.phases = (*way.phases, step.phase)
+    previous = way.states[-1].calculation.key
+    start = Start(parents={"structure": previous}, transformation=leaving)
+    name = f"{step.phase} gone"
+    _add_state(way, name, _relax(way, name, start))
 
 
-def _relax(
-    way: Way, name: str, structure: Structure, start: Start, held: Sequence[int] = ()
-) -> Calculation:
-    """Add a relaxation; the host's atoms, where asked for, and some others are held."""
-    both = sorted({*way.held, *held})
-    fixed = hold_atoms(structure, both) if both else structure
-    return _add(way, f"{name}/relax", "molecule", fixed, start)
+def _add_state(way: Way, name: str, calculation: Calculation) -> None:
+    """Add a state of what is there now."""
+    way.states.append(
+        State(
+            name=name,
+            calculation=calculation,
+            phases=way.phases,
+            places=dict(way.places),
+            host=way.host,
+            broken=tuple(way.broken),
+        )
+    )
+
+
+def _relax(way: Way, name: str, start: Start, held: Sequence[int] = ()) -> Calculation:
+    """Add a relaxation of what is there, some of its atoms held."""
+    return _add(way, f"{name}/relax", "molecule", start, held=held)
 
 
 def _add(
-    way: Way, name: str, task: str, structure: Structure, start: Start, **options: Any
+    way: Way, name: str, task: str, start: Start, *, held: Sequence[int] = (), **options: Any
 ) -> Calculation:
-    """Add a calculation of the cell, with the charge and moments of what is in it."""
-    box = replace(way.box, structure=structure)
-    label = f"{way.folder}/{name}"
-    return add_boxed(way.planner, way.where, label, task, box, start=start, **options)
+    """Add a calculation of what is there, with its moments."""
+    structure = hold_atoms(way.structure, held) if held else way.structure
+    return way.planner.add(
+        way.where,
+        f"{way.folder}/{name}",
+        task,
+        _plain(structure),
+        spin=way.structure.site_properties.get(MOMENT),
+        is_molecule=True,
+        start=start,
+        **options,
+    )
 
 
-def _atom(way: Way, label: str) -> int:
-    """Return an atom of the molecule by element and number, as S1 or N1."""
-    symbols = way.molecule.species.symbols
-    named: dict[str, int] = {}
-    counts: dict[str, int] = {}
-    for i, symbol in enumerate(symbols):
-        counts[symbol] = counts.get(symbol, 0) + 1
-        named[f"{symbol}{counts[symbol]}"] = i
-    if label not in named:
-        raise InputError(
-            f"{way.part.name}: {way.part.molecule} has no atom {label!r}; it has {', '.join(named)}"
-        )
-    return named[label]
-
-
-def _moving(way: Way, first: int, second: int) -> tuple[int, ...]:
-    """Return the atoms that go with the second atom of a bond, in numbers of the structure."""
-    ion = way.planner.study.ion
-    pieces = fragments(way.molecule.species, [*way.broken, (first, second)], ion)
-    piece = next(p for p in pieces if second in p)
-    if first in piece:
-        raise InputError(
-            f"{way.part.name}: breaking bond {first + 1}-{second + 1} of {way.part.molecule} "
-            "leaves it in one piece; break a bond that is in no ring"
-        )
-    return tuple(sorted(way.at(i) for i in piece))
+def _plain(structure: Structure) -> Structure:
+    """Return a structure without the moments it carries along."""
+    result: Structure = structure.copy()
+    if MOMENT in result.site_properties:
+        result.remove_site_property(MOMENT)
+    return result

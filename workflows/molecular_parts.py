@@ -41,21 +41,24 @@ class Equation(_Part):
 
 
 class Scission(_Part):
-    """A bond that breaks, and how far its ends are pulled apart before they are let go."""
+    """A bond that breaks, how far its ends are pulled apart, and which of the two pieces leaves."""
 
     name: str  # "C-S"
     bond: tuple[str, str]  # atoms of the molecule, counted by element: S1, N1
     to: float = Field(default=3.2, gt=1.0, lt=8.0)  # Angstrom
     towards: str = ""  # element that the second atom goes to: Li, for F that leaves as LiF
     points: Counts | dict[Profile, Counts] = 4  # of the relaxed scan
+    # The ends stay held where the scan has brought them: for pieces that would fall together again.
+    hold: bool = False
+    leaves: str = ""  # an atom of the piece that leaves ...
+    ions: NonNegative = 0  # ... with so many of the nearest ions
+    phase: str = ""  # ... as this phase
 
-
-class Departure(_Part):
-    """An atom that leaves with an ion as a phase of its own: F with Li, as LiF."""
-
-    name: str  # "LiF"
-    atom: str  # atom of the molecule, counted by element
-    phase: str  # what the two become
+    @model_validator(mode="after")
+    def _what_leaves_is_a_phase(self) -> "Scission":
+        if bool(self.leaves) != bool(self.phase) or (self.ions and not self.leaves):
+            raise ValueError("leaves, ions and phase go together: which piece leaves, and as what")
+        return self
 
 
 class Decomposition(_Part):
@@ -65,32 +68,41 @@ class Decomposition(_Part):
     molecule: str  # the phase that comes apart; neutral
     # "free", or the name of a complex whose guest is the molecule.
     where: tuple[str, ...] = Field(min_length=1)
-    electrons: NonNegative = 0  # taken up before the first bond breaks ...
+    # Taken up by the molecule as it is, before the first bond breaks ...
+    electrons: NonNegative = 0
     donor: str = ""  # ... from so many atoms of this phase, whose ions stay with the molecule
+    donor_at: tuple[str, ...] = ()  # atoms of the molecule that they are put beside; all by default
     steps: tuple[Scission, ...] = Field(min_length=1)
-    departure: Departure | None = None
-    bands: dict[Profile, tuple[str, ...]] = {}  # steps with a barrier; all where not given
+    # Steps with a barrier, charges of the fragments, ELF of the states: where, by profile. A name of
+    # `where` with the steps that have a band there; all steps everywhere where nothing is given.
+    bands: dict[Profile, dict[str, tuple[str, ...]]] = {}
     images: Counts | dict[Profile, Counts] = 3
     hold_host: dict[Profile, bool] = {}
-    charges: dict[Profile, bool] = {}  # of the fragments in every state, from the density
-    elf: dict[Profile, bool] = {}  # of every state
+    charges: dict[Profile, tuple[str, ...]] = {}  # where they are taken from the density
+    elf: dict[Profile, tuple[str, ...]] = {}  # where it is computed in every state
     incar: dict[Profile, dict[str, Any]] = {}  # tags of the bands that win over the presets
 
     @model_validator(mode="after")
     def _electrons_come_from_somewhere(self) -> "Decomposition":
         if self.electrons and not self.donor:
             raise ValueError("electrons need a donor: the phase that gives them, such as Li")
-        names = [step.name for step in self.steps]
-        unknown = {name for bands in self.bands.values() for name in bands} - set(names)
-        if unknown:
-            raise ValueError(
-                f"bands name {', '.join(sorted(unknown))}; the steps are {', '.join(names)}"
-            )
+        names = {step.name for step in self.steps}
+        for bands in self.bands.values():
+            unknown = {step for steps in bands.values() for step in steps} - names
+            unknown |= set(bands) - set(self.where)
+            if unknown:
+                raise ValueError(
+                    f"bands name {', '.join(sorted(unknown))}; there are the steps "
+                    f"{', '.join(sorted(names))} on {', '.join(self.where)}"
+                )
+        places = {name for part in (self.charges, self.elf) for ns in part.values() for name in ns}
+        if places - set(self.where):
+            raise ValueError(f"{', '.join(sorted(places - set(self.where)))} is not in 'where'")
         return self
 
-    def has_band(self, step: Scission, profile: Profile) -> bool:
-        """Return whether the barrier of a step is computed in a profile."""
-        return profile not in self.bands or step.name in self.bands[profile]
+    def has_band(self, where: str, step: str, profile: Profile) -> bool:
+        """Return whether the barrier of a step is computed on one of `where` in a profile."""
+        return profile not in self.bands or step in self.bands[profile].get(where, ())
 
 
 class Electronic(_Part):

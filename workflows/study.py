@@ -172,7 +172,8 @@ class Study(_Part):
         wanted += [name for r in self.routes for state in r.states for name in state.phases]
         wanted += [name for e in self.equations for name in (*e.reactants, *e.products)]
         wanted += [name for d in self.decompositions for name in (d.molecule, d.donor) if name]
-        wanted += [d.departure.phase for d in self.decompositions if d.departure]
+        steps = [step for d in self.decompositions for step in d.steps]
+        wanted += [step.phase for step in steps if step.phase]
         for name in wanted:
             if name not in self.phases:
                 known = ", ".join(self.phases) or "none"
