@@ -17,8 +17,8 @@ from .xtb import XtbPotential, valence_electrons
 METHODS = ("GFN1-xTB", "GFN2-xTB")
 METHOD_VARIABLE = "HETEROFIRE_XTB_METHOD"
 MIN_CYCLES = 250  # of the self-consistent field, tblite's own limit; one takes 0.02 s
-# Without AMIX in the INCAR. Fe3 5 5 -5 with CoPc, 105 atoms: 0.4 loses the signs on the way and ends
-# 0.25 eV too high after 83 cycles, 0.2 keeps them and takes 56.
+# Without AMIX in the INCAR. Fe3 5 5 -5 with CoPc, 105 atoms: 0.4 loses the signs on the way, ends
+# 0.25 eV too high and takes 83 cycles; 0.2 keeps them and takes 56 (0.1: 102, Co turned over).
 MAGNETIC_AMIX = 0.2
 
 
