@@ -15,7 +15,7 @@ from .levels import electronic_entropy, fermi_occupation, find_fermi_level
 from .orbitals import parameters
 from .poscars import Poscar
 from .potentials import N_ORBITALS, Evaluation, FloatArray, ScfCycle
-from .spins import breaks_symmetry, magnetic_start, unpaired_electrons
+from .spins import breaks_symmetry, magnetic_start, moment_report, unpaired_electrons
 from .tags import Settings, wants_densities
 
 if TYPE_CHECKING:
@@ -184,11 +184,43 @@ class XtbPotential:
             except TBLiteRuntimeError as error:
                 self._result, failure = None, error
             else:
+                if last is None and breaks_symmetry(self._settings):
+                    self._keep_signs(damping / 2)
                 return
         raise EngineError(
             f"tblite: {failure}, from a fresh start and with a quarter of AMIX as well. "
             "Check the geometry or raise SIGMA."
         ) from failure
+
+    def _keep_signs(self, damping: float) -> None:
+        """Where signs of MAGMOM were lost on the way, try once more; else keep the lower state."""
+        from tblite.exceptions import TBLiteRuntimeError
+
+        if not self._lost_signs():
+            return
+        first, log = self._result, list(self._log)
+        start = self._fresh_start()
+        self._calculator.set("mixer-damping", damping)
+        self._calculator.set("max-iter", self._settings.nelm)
+        self._log.clear()
+        try:
+            self._result = self._calculator.singlepoint(start)
+        except TBLiteRuntimeError:
+            is_better = False
+        else:
+            is_lower = float(self._result.get("energy")) < float(first.get("energy"))
+            is_better = is_lower or not self._lost_signs()
+        if not is_better:
+            self._result, self._log[:] = first, log
+
+    def _lost_signs(self) -> list[str]:
+        """Return the atoms whose moment has not the sign that MAGMOM gave it."""
+        occupations = np.atleast_2d(self._result.get("orbital-occupations"))
+        weights = self._weights(len(self._symbols))
+        up, down = np.einsum("sb,saob->sa", occupations, weights)
+        report = moment_report(self._symbols, self._settings.magmom, up - down)
+        lost: list[str] = report.get("lost", [])
+        return lost
 
     def _fresh_start(self) -> Any:
         """Return where the wavefunction starts: tblite's own guess, or the signs of MAGMOM."""
