@@ -113,9 +113,11 @@ def draw_fragment_charges(source: Source) -> Drawing | None:
 
 def _printed(source: Source) -> tuple[str, ...]:
     """Return the printed numbers of this figure."""
-    items = printed_values(source.study, source.figure)
-    words = dict.fromkeys(f"{item.quantity} {item.value:g} {item.unit}" for item in items)
-    return tuple(f"published: {word}" for word in words)
+    words: dict[str, list[str]] = {}
+    for item in printed_values(source.study, source.figure):
+        what = _BOND if item.quantity.startswith(_BOND) else item.quantity
+        words.setdefault(f"{what} of {item.system}", []).append(f"{item.value:g}")
+    return tuple(f"published: {pretty(name)} {', '.join(found)}" for name, found in words.items())
 
 
 def plot_fragments(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -168,5 +170,6 @@ def plot_bonds(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_yticks(range(len(names)), [pretty(name) for name in names], fontsize=6)
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.set_xlabel("C-F length (Å)")
+    ax.locator_params(axis="x", nbins=5)
     ax.grid(axis="x", lw=0.3, color="0.85")
     return ax
