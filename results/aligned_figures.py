@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from .aligned_dos import VACUUM
 from .drawings import Drawing, Source, add_legend, orderings_remark, panels, poor_remark, set_title
 from .electronic import run_symbols
 from .plots import BLACK, BLUE, GREY, UNITS, VERMILION, axes_or_new, name_rows, pretty, styles
@@ -75,27 +76,26 @@ def plot_aligned_dos(frame: pd.DataFrame, ax: Axes | None = None, *, zero: str) 
     ax.axvline(frame["fermi"].iloc[0], color=BLACK, lw=0.6, ls="--", label=r"$E_\mathrm{F}$")
     ax.axhline(0.0, color=BLACK, lw=0.4)
     ax.set_xlim(round(frame["energy"].min(), 1), round(frame["energy"].max(), 1))
-    name = r"E_\mathrm{vac}" if zero == "vacuum level" else r"E_\mathrm{deep}"
+    name = r"E_\mathrm{vac}" if zero == VACUUM else r"E_\mathrm{deep}"
     ax.set(xlabel=f"$E - {name}$ (eV)", ylabel=f"DOS\n({UNITS['states/eV/cell']})")
     return ax
 
 
 def draw_aligned_dos(source: Source) -> Drawing | None:
     """Draw the total DOS of the systems below each other on one energy scale."""
-    fermi = {
-        item.model: item
-        for item in source.properties
-        if item.quantity == "Fermi level" and item.value is not None
-    }
-    if not fermi:
+    levels = [p for p in source.properties if p.quantity == "Fermi level" and p.value is not None]
+    if not levels:
         return None
+    # One scale has one zero: what is aligned otherwise is left to the tables.
+    zero = VACUUM if any(p.reference == VACUUM for p in levels) else levels[0].reference
+    fermi = {item.model: item for item in levels if item.reference == zero}
     runs = {model: source.store.get_run(item.keys[0]) for model, item in fermi.items()}
     frame = aligned_dos_frame(runs, fermi)
-    zero = next(iter(fermi.values())).reference
     figure, axes = panels(len(fermi), 0.7 + 1.25 * len(fermi))
     for ax, (model, part) in zip(axes, frame.groupby("model", sort=False), strict=True):
         plot_aligned_dos(part, ax, zero=zero)
         set_title(ax, str(model) if (part["status"] == "ok").all() else f"{model} (not converged)")
+        ax.set_xlim(frame["energy"].min(), frame["energy"].max())
         ax.label_outer()
     add_legend(figure, axes)
     has_spin = bool((frame["spin"] == -1).any())

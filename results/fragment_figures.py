@@ -14,6 +14,7 @@ from .records import Property
 _SCHEMES = ("Bader near-grid", "Bader weight", "PAW spheres", "Mulliken")  # the first there counts
 _GAINED = "electrons gained by "
 _BOND = "C-F bond"
+_LEAST_RANGE = 0.02  # Angstrom shown; a thousandth is no difference to look at
 
 
 def fragment_frame(properties: list[Property]) -> pd.DataFrame:
@@ -171,5 +172,9 @@ def plot_bonds(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.set_xlabel("C-F length (Å)")
     ax.locator_params(axis="x", nbins=5)
+    ax.ticklabel_format(axis="x", useOffset=False)
+    low, high = float(frame["length"].min()), float(frame["length"].max())
+    spare = max(_LEAST_RANGE - (high - low), 0.1 * (high - low)) / 2
+    ax.set_xlim(low - spare, high + spare)
     ax.grid(axis="x", lw=0.3, color="0.85")
     return ax
