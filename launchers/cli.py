@@ -55,7 +55,7 @@ def studies(as_json: AsJson = False) -> None:
 
 @app.command(epilog="Example: heterofire models")
 def models(as_json: AsJson = False) -> None:
-    """List the models and crystals that can be built."""
+    """List the models, crystals and molecules that can be built."""
     from .listing import print_models
 
     print_models(as_json=as_json)
@@ -68,13 +68,20 @@ def build(
         Path | None, typer.Option("-o", "--output", help="POSCAR, *.cif or *.xyz.")
     ] = None,
     size: Annotated[str, typer.Option(help="quick, paper or converged.")] = "quick",
+    kind: Annotated[
+        str | None, typer.Option(help="model, crystal or molecule, where a name is of two.")
+    ] = None,
+    padding: Annotated[
+        float, typer.Option(help="Angstrom between a molecule and its images.")
+    ] = 12.0,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Build one model; print atoms, cell, strain, twist and checks."""
-    from .listing import build_and_print
+    """Build one model, crystal or molecule; print atoms, cell, strain, charge and checks."""
+    from .building import build_and_print
 
-    build_and_print(model, size=size, output=None if dry_run else output, as_json=as_json)
+    options: Any = {"size": size, "kind": kind, "padding": padding}
+    build_and_print(model, **options, output=None if dry_run else output, as_json=as_json)
 
 
 @app.command(epilog="Example: heterofire match graphite_2H MoS2_2H --max-area 120 -o matches.png")

@@ -3,14 +3,12 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from .project import Project, checked_profile
+from .project import Project
 from .settings import Settings
 
 _WIDE = 160  # columns for a table that goes into a file or pipe
@@ -56,24 +54,6 @@ def print_models(*, as_json: bool) -> None:
 
     rows = [{"name": e.name, "kind": e.kind, "what it is": e.label} for e in list_entries()]
     print_rows(rows, as_json=as_json)
-
-
-def build_and_print(name: str, *, size: str, output: Path | None, as_json: bool) -> None:
-    """Build a model or crystal, print what it is, write it where asked."""
-    from ..structures.catalogue import build_named
-    from ..structures.crystals import build_crystal, crystal_names  # slow: pymatgen
-    from ..structures.describe import describe, format_description
-    from ..structures.formats import write_structure
-
-    if name in crystal_names():
-        structure = build_crystal(name)
-        about = describe(structure)
-    else:
-        model = build_named(name, checked_profile(size))
-        structure, about = model.structure, describe(model)
-    print(json.dumps(asdict(about), indent=1) if as_json else format_description(about))
-    if output is not None:
-        print(f"written: {write_structure(structure, output)}", file=sys.stderr)
 
 
 def print_plan(project: Project, plan: Any, *, as_json: bool) -> None:

@@ -1,14 +1,16 @@
-"""Everything that can be built by name: models of all studies, and crystals."""
+"""Everything that can be built by name: models of all studies, crystals, molecules."""
 
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from pymatgen.core import Structure
 
 from .crystals import crystal_facts, crystal_names
 from .errors import InputError
 from .models import RECIPES, Model, Size, build_model
+from .molecules import build_species, species_names
 from .surface_models import (
     HETEROSTRUCTURES,
     HYPOTHETICAL,
@@ -17,13 +19,16 @@ from .surface_models import (
     build_surface,
 )
 
+Kind = Literal["model", "crystal", "molecule"]
+KINDS: tuple[Kind, ...] = ("model", "crystal", "molecule")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     """One line of the list of everything that can be built."""
 
     name: str
-    kind: str  # "model" or "crystal"
+    kind: Kind
     label: str
 
 
@@ -71,12 +76,42 @@ def build_named(
     raise InputError(f"no model named {name!r}: {hint}Known: {', '.join(model_names())}")
 
 
-def list_entries() -> list[Entry]:
-    """Return all models and crystals with their kind.
+def kinds_of(name: str) -> tuple[Kind, ...]:
+    """Return what a name stands for: LiF is a crystal and a molecule.
+
+    Raises
+    ------
+    InputError
+        There is nothing of that name; names like it are given.
 
     Examples
     --------
-    >>> {entry.kind for entry in list_entries()}  == {"model", "crystal"}
+    >>> kinds_of("LiF"), kinds_of("TFSI-")
+    (('crystal', 'molecule'), ('molecule',))
+    """
+    names = {"model": model_names(), "crystal": crystal_names(), "molecule": species_names()}
+    found = tuple(kind for kind in KINDS if name in names[kind])
+    if found:
+        return found
+    try:
+        build_species(name)  # those of ASE's G2 set have no list
+    except InputError:
+        every = [known for kind in KINDS for known in names[kind]]
+        close = difflib.get_close_matches(name, every, n=3, cutoff=0.4)
+        hint = f": did you mean {' or '.join(close)}?" if close else ""
+        raise InputError(
+            f"no model named {name!r}, nor a crystal or molecule{hint}; 'heterofire models' lists "
+            "all there are"
+        ) from None
+    return ("molecule",)
+
+
+def list_entries() -> list[Entry]:
+    """Return all models, crystals and molecules with their kind.
+
+    Examples
+    --------
+    >>> {entry.kind for entry in list_entries()} == {"model", "crystal", "molecule"}
     True
     """
     labels = {name: recipe.label for name, recipe in RECIPES.items()}
@@ -89,7 +124,23 @@ def list_entries() -> list[Entry]:
         mark = f", {HYPOTHETICAL}" if facts.hypothetical else ""
         label = f"{facts.formula}, {facts.space_group}, {facts.n_atoms} atoms{mark}"
         crystals.append(Entry(name=name, kind="crystal", label=label))
-    return models + crystals
+    molecules = [
+        Entry(name=name, kind="molecule", label=_molecule_label(name)) for name in species_names()
+    ]
+    return models + crystals + molecules
+
+
+def _molecule_label(name: str) -> str:
+    """Return what a molecule is in a few words."""
+    species = build_species(name)
+    counts = {symbol: species.symbols.count(symbol) for symbol in species.symbols}
+    formula = " ".join(f"{symbol}{n}" for symbol, n in counts.items())
+    n = len(species.symbols)
+    symmetry = f"{species.point_group}, " if species.point_group else ""
+    return (
+        f"{formula}, {symmetry}{n} atom{'s' if n > 1 else ''}, charge {species.charge:+d}, "
+        f"multiplicity {species.multiplicity}"
+    )
 
 
 def _label(name: str, label: str) -> str:
