@@ -26,6 +26,7 @@ _UNITS = {
     "bands.weights": "",
     "site_charges.electrons": "e",
     "site_charges.net": "e",
+    "moments": "Bohr magneton",
     "path": "Angstrom",
     "bader.electrons": "e",
     "bader.net": "e",

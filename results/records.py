@@ -157,7 +157,9 @@ class Run:
     notes: tuple[str, ...] = ()  # e.g. tags the engine did not honour
     parts: tuple[Part, ...] = ()  # before the last one; their steps and times are counted above
     n_cores: int | None = None  # MPI ranks times threads; None where no file tells
-    vacuum_level: float | None = None  # eV, on the scale of the levels; None where unknown
+    moments: Floats | None = None  # (n_atoms,) Bohr magnetons, as in OUTCAR; None without spin
+    vacuum_level: float | None = None  # eV, on the scale of the eigenvalues; None where not known
+    vacuum_spread: float | None = None  # eV, how far the potential is from flat out there
 
 
 @dataclass(frozen=True, kw_only=True)
