@@ -17,6 +17,7 @@ from .requests import AlignedDosRequest
 from .values import Value
 
 VACUUM = "vacuum level"
+_FLAT = 0.01  # eV
 _AT_FERMI = 0.05  # eV, half width
 _NEAR_FERMI = 1.0  # eV, half width of what "near the Fermi level" means here
 _MOSTLY = 0.5  # of the DOS, for a level that belongs to an element
@@ -52,7 +53,7 @@ def common_zeros(runs: Mapping[str, Run], request: AlignedDosRequest) -> dict[st
     bare = [name for name, run in runs.items() if run.vacuum_level is None]
     if not bare:
         return {
-            name: Zero(energy=float(run.vacuum_level or 0.0), kind=VACUUM, note="")
+            name: Zero(energy=float(run.vacuum_level or 0.0), kind=VACUUM, note=_spread(run))
             for name, run in runs.items()
         }
     if request.deep_element is None:
@@ -65,6 +66,13 @@ def common_zeros(runs: Mapping[str, Run], request: AlignedDosRequest) -> dict[st
         name: deep_state(run, request.deep_element, request.deep_atoms.get(name))
         for name, run in runs.items()
     }
+
+
+def _spread(run: Run) -> str:
+    """Say how well the vacuum level is known, where that can be seen in the numbers."""
+    if run.vacuum_spread is None or run.vacuum_spread < _FLAT:
+        return ""
+    return f"the potential in the vacuum is flat within {run.vacuum_spread:.2f} eV only"
 
 
 def deep_state(run: Run, element: str, atoms: Sequence[int] | None = None) -> Zero:

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from .aligned_dos import VACUUM
 from .drawings import Drawing, Source, add_legend, orderings_remark, panels, poor_remark, set_title
 from .electronic import run_symbols
-from .plots import BLACK, BLUE, GREY, UNITS, VERMILION, axes_or_new, name_rows, styles
+from .plots import BLACK, BLUE, GREY, UNITS, VERMILION, axes_or_new, name_rows, pretty, styles
 from .records import Dos, Floats, Property, Run
 
 _BELOW, _ABOVE = 6.0, 4.0  # eV shown below the lowest and above the highest Fermi level
@@ -75,27 +76,26 @@ def plot_aligned_dos(frame: pd.DataFrame, ax: Axes | None = None, *, zero: str) 
     ax.axvline(frame["fermi"].iloc[0], color=BLACK, lw=0.6, ls="--", label=r"$E_\mathrm{F}$")
     ax.axhline(0.0, color=BLACK, lw=0.4)
     ax.set_xlim(round(frame["energy"].min(), 1), round(frame["energy"].max(), 1))
-    name = r"E_\mathrm{vac}" if zero == "vacuum level" else r"E_\mathrm{deep}"
+    name = r"E_\mathrm{vac}" if zero == VACUUM else r"E_\mathrm{deep}"
     ax.set(xlabel=f"$E - {name}$ (eV)", ylabel=f"DOS\n({UNITS['states/eV/cell']})")
     return ax
 
 
 def draw_aligned_dos(source: Source) -> Drawing | None:
     """Draw the total DOS of the systems below each other on one energy scale."""
-    fermi = {
-        item.model: item
-        for item in source.properties
-        if item.quantity == "Fermi level" and item.value is not None
-    }
-    if not fermi:
+    levels = [p for p in source.properties if p.quantity == "Fermi level" and p.value is not None]
+    if not levels:
         return None
+    # One scale has one zero: what is aligned otherwise is left to the tables.
+    zero = VACUUM if any(p.reference == VACUUM for p in levels) else levels[0].reference
+    fermi = {item.model: item for item in levels if item.reference == zero}
     runs = {model: source.store.get_run(item.keys[0]) for model, item in fermi.items()}
     frame = aligned_dos_frame(runs, fermi)
-    zero = next(iter(fermi.values())).reference
     figure, axes = panels(len(fermi), 0.7 + 1.25 * len(fermi))
     for ax, (model, part) in zip(axes, frame.groupby("model", sort=False), strict=True):
         plot_aligned_dos(part, ax, zero=zero)
         set_title(ax, str(model) if (part["status"] == "ok").all() else f"{model} (not converged)")
+        ax.set_xlim(frame["energy"].min(), frame["energy"].max())
         ax.label_outer()
     add_legend(figure, axes)
     has_spin = bool((frame["spin"] == -1).any())
@@ -108,11 +108,10 @@ def _near(source: Source) -> tuple[str, ...]:
     found = [p for p in source.properties if p.quantity == "TDOS near E_F" and p.value is not None]
     if not found:
         return ()
-    words = ", ".join(
-        f"{p.model} {p.value:.1f} ({p.detail['per_atom']:.2f} per atom)" for p in found
-    )
+    words = [f"{pretty(p.model)} {p.value:.1f} ({p.detail['per_atom']:.2f})" for p in found]
     width = found[0].detail["half_width_ev"]
-    return (f"mean within {width:g} eV of $E_\\mathrm{{F}}$, states/eV: {words}",)
+    about = f"mean within {width:g} eV of $E_\\mathrm{{F}}$ in states/eV (per atom):"
+    return (about, ", ".join(words))
 
 
 def level_frame(properties: list[Property]) -> pd.DataFrame:
@@ -153,8 +152,7 @@ def draw_levels(source: Source) -> Drawing | None:
         plot_levels(part, ax)
     remarks = [
         *poor_remark(frame, "hatched"),
-        "d-band centre: -10 to 5 eV around $E_\\mathrm{F}$; gap: over both spins; bars in the "
-        "middle: each spin",
+        "d-band centre: -10 to 5 eV around $E_\\mathrm{F}$; gap: over both spins; ticks: each spin",
     ]
     return Drawing(figure, frame, (*remarks, *orderings_remark(source)))
 
@@ -183,12 +181,13 @@ def plot_levels(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
         spins = [float(word) for word in row["by_spin"].split()]
         ax.plot(spins, [i] * len(spins), "|", color=BLACK, ms=6, mew=0.8)
         ax.annotate(
-            f"{row['value']:.2f}", (1.0, i), xycoords=("axes fraction", "data"), va="center",
+            f"{row['value']:.2f}", (1.0, i), xycoords=("axes fraction", "data"), xytext=(4, 0),
+            textcoords="offset points", va="center",
             fontsize=6.5,
         )  # fmt: skip
     ax.axvline(0.0, color=BLACK, lw=0.6)
     name_rows(ax, names)
     ax.margins(x=0.1)
     is_gap = frame["quantity"].iloc[0] == "HOMO-LUMO gap"
-    ax.set_xlabel("HOMO-LUMO gap (eV)" if is_gap else r"d-band centre $- E_\mathrm{F}$ (eV)")
+    ax.set_xlabel("HOMO-LUMO gap (eV)" if is_gap else r"d-band centre against $E_\mathrm{F}$ (eV)")
     return ax

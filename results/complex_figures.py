@@ -61,7 +61,7 @@ def draw_complexes(source: Source) -> Drawing | None:
     frame = complex_frame(source.properties)
     if frame.empty:
         return None
-    figure, axes = panels(1, 1.2 + 0.24 * len(frame))
+    figure, axes = panels(1, 1.2 + 0.3 * len(frame))
     plot_complexes(frame, axes[0])
     add_legend(figure, axes)
     return Drawing(figure, frame, (*poor_remark(frame, "hatched"), *orderings_remark(source)))
@@ -85,11 +85,14 @@ def plot_complexes(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
             hatch=None if row["status"] == "ok" else "////",
         )  # fmt: skip
         ax.annotate(
-            f"{row['binding']:.2f}", (1.0, i), xycoords=("axes fraction", "data"), va="center",
+            f"{row['binding']:.2f}", (1.0, i), xycoords=("axes fraction", "data"), xytext=(4, 0),
+            textcoords="offset points", va="center",
             fontsize=6.5,
         )  # fmt: skip
         against = f" ({row['reference']})" if row["reference"] else ""
-        names.append(f"{row['model']}, {row['label']}{against}")
+        guest = row["quantity"].removesuffix("binding energy").strip()
+        guest = f"{guest}: " if guest else ""
+        names.append(f"{guest}{row['model']}\n{row['label']}{against}")
     inner = frame[frame["interaction"].notna()]
     if len(inner):
         places = [list(frame.index).index(i) for i in inner.index]
@@ -99,6 +102,7 @@ def plot_complexes(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
         )  # fmt: skip
     ax.axvline(0.0, color=GREY, lw=0.6)
     name_rows(ax, names)
+    ax.tick_params(axis="y", labelsize=6)
     ax.margins(x=0.08)
     ax.set_xlabel("binding energy (eV)")
     return ax

@@ -1,14 +1,17 @@
 """Figures of decomposition: routes with their barriers, and hops of an ion apart from them."""
 
+from textwrap import fill
+
 import pandas as pd
 from matplotlib.axes import Axes
 
 from .drawings import Drawing, Source, add_legend, orderings_remark, panels, poor_remark, set_title
 from .figure_data import pathway_frame, profile_frame
 from .pathway_plots import HALF, plot_pathways, route_names
-from .plots import plot_profile, styles
+from .plots import plot_profile, pretty, styles
 from .records import Property
 
+_PLACE = ["model", "route", "position"]
 _TOP = 0.12  # half the width of the mark of a transition state
 
 
@@ -80,12 +83,15 @@ def draw_decomposition(source: Source) -> Drawing | None:
         return None
     barriers = step_barriers(source.properties)
     figure, axes = panels(1, 3.1)
-    plot_pathways(frame, axes[0], is_largest_written=False)
+    tops = barriers[barriers["top"].notna()]
+    on_scale = set(tops[_PLACE].itertuples(index=False, name=None))
+    has_top = [place in on_scale for place in frame[_PLACE].itertuples(index=False, name=None)]
+    plot_pathways(frame.assign(has_top=has_top), axes[0], is_largest_written=False)
     plot_tops(barriers, axes[0], frame)
     add_legend(figure, axes, columns=2)
     joined = frame.merge(
         barriers.drop(columns=["to", "is_rate_determining", "status"]),
-        on=["model", "route", "position"], how="left",
+        on=_PLACE, how="left",
     )  # fmt: skip
     remarks = (
         *deciding_steps(source.properties),
@@ -152,8 +158,9 @@ def plot_tops(barriers: pd.DataFrame, ax: Axes, frame: pd.DataFrame) -> Axes:
         ax.plot((i - 0.5 - _TOP, i - 0.5 + _TOP), (top, top), color=colour, lw=width + 0.8)
         if row["is_rate_determining"]:
             ax.annotate(
-                f"{row['barrier']:.2f} eV", (i - 0.5, top), (0, 3), textcoords="offset points",
-                ha="center", color=colour, fontsize=6.5,
+                f"{row['barrier']:.2f}", (i - 0.5 - _TOP, top), (-1, 0), va="center", ha="right",
+                textcoords="offset points", color=colour, fontsize=6.5,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4, "alpha": 0.8},
             )  # fmt: skip
     ax.margins(y=0.15)
     return ax
@@ -171,6 +178,7 @@ def draw_hop_profiles(source: Source) -> Drawing | None:
     for ax, (model, part) in zip(axes, frame.groupby("model", sort=False), strict=True):
         # One colour per hop: hops of two systems have no names in common.
         plot_profile(part.assign(model=part["label"]), ax, colours=styles(part["label"]))
+        _name_hops(part, ax)
         set_title(ax, str(model))
         ax.set_xlabel(ax.get_xlabel() if ax is axes[-1] else "")
     low = min(float(ax.get_ylim()[0]) for ax in axes)
@@ -179,3 +187,14 @@ def draw_hop_profiles(source: Source) -> Drawing | None:
         ax.set_ylim(low, high)
     remarks = (*poor_remark(frame, "open symbols"), *orderings_remark(source))
     return Drawing(figure, frame, remarks)
+
+
+def _name_hops(part: pd.DataFrame, ax: Axes) -> None:
+    """Write the name of each hop over its barrier in the legend."""
+    legend = ax.get_legend()
+    if legend is None:
+        return
+    hops = part.groupby("label", sort=False)["forward"].first()
+    for text, (hop, forward) in zip(legend.get_texts(), hops.items(), strict=True):
+        name = fill(pretty(str(hop)), 22)
+        text.set(text=f"{name}\n{forward:.2f} eV", fontsize=5.5)

@@ -23,6 +23,7 @@ __all__ = ["balance", "energy_property"]
 PER_AREA = "nm^2"
 _J_PER_M2 = 0.1602176634  # of 1 eV/nm^2
 _ATOMS = 1e-6
+_SIDES = {"reactants": -1.0, "products": 1.0}
 _CHARGE = 1e-3  # e: electron counts are printed to four decimals
 
 
@@ -80,7 +81,12 @@ def energy_property(
         status="ok" if all(run.status == "converged" for _, run in used) else "unconverged",
         legs=legs,
         keys=tuple(dict.fromkeys(leg.key for leg in legs if leg.key is not None)),
-        detail={"equation": request.equation, "per": request.per, "per_what": request.per_what},
+        detail={
+            "equation": request.equation,
+            "per": request.per,
+            "per_what": request.per_what,
+            "balance": {side: _contents(legs, sign) for side, sign in _SIDES.items()},
+        },
         notes=(*notes, *_area_notes(request, value)),
     )
 
@@ -163,6 +169,21 @@ def _check_balance(request: EnergyRequest, legs: Sequence[Leg]) -> None:
             f"{_name(request)} does not balance (products - reactants: {', '.join(wrong)}); its "
             f"legs are {terms_text}. Correct the factors or add the missing leg."
         )
+
+
+def _contents(legs: Sequence[Leg], sign: float) -> dict[str, float]:
+    """Return atoms, charge and electrons (those of the cores counted) of one side of a sum."""
+    side = [(abs(leg.factor), leg) for leg in legs if leg.factor * sign > 0]
+    atoms = [(factor, leg.charge, Composition(leg.formula or {})) for factor, leg in side]
+    charge = math.fsum(factor * charge for factor, charge, _ in atoms)
+    numbers = math.fsum(
+        factor * amount * element.Z
+        for factor, _, composition in atoms
+        for element, amount in composition.items()
+    )
+    n_atoms = math.fsum(factor * composition.num_atoms for factor, _, composition in atoms)
+    sizes = {"atoms": n_atoms, "charge": charge, "electrons": numbers - charge}
+    return {name: round(value, 6) + 0.0 for name, value in sizes.items()}
 
 
 def _unconverged_notes(runs: Sequence[tuple[str, Run]]) -> list[str]:

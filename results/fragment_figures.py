@@ -14,6 +14,7 @@ from .records import Property
 _SCHEMES = ("Bader near-grid", "Bader weight", "PAW spheres", "Mulliken")  # the first there counts
 _GAINED = "electrons gained by "
 _BOND = "C-F bond"
+_LEAST_RANGE = 0.02  # Angstrom shown; a thousandth is no difference to look at
 
 
 def fragment_frame(properties: list[Property]) -> pd.DataFrame:
@@ -113,9 +114,11 @@ def draw_fragment_charges(source: Source) -> Drawing | None:
 
 def _printed(source: Source) -> tuple[str, ...]:
     """Return the printed numbers of this figure."""
-    items = printed_values(source.study, source.figure)
-    words = dict.fromkeys(f"{item.quantity} {item.value:g} {item.unit}" for item in items)
-    return tuple(f"published: {word}" for word in words)
+    words: dict[str, list[str]] = {}
+    for item in printed_values(source.study, source.figure):
+        what = _BOND if item.quantity.startswith(_BOND) else item.quantity
+        words.setdefault(f"{what} of {item.system}", []).append(f"{item.value:g}")
+    return tuple(f"published: {pretty(name)} {', '.join(found)}" for name, found in words.items())
 
 
 def plot_fragments(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -168,5 +171,10 @@ def plot_bonds(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_yticks(range(len(names)), [pretty(name) for name in names], fontsize=6)
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.set_xlabel("C-F length (Å)")
+    ax.locator_params(axis="x", nbins=5)
+    ax.ticklabel_format(axis="x", useOffset=False)
+    low, high = float(frame["length"].min()), float(frame["length"].max())
+    spare = max(_LEAST_RANGE - (high - low), 0.1 * (high - low)) / 2
+    ax.set_xlim(low - spare, high + spare)
     ax.grid(axis="x", lw=0.3, color="0.85")
     return ax

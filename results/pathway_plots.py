@@ -18,6 +18,7 @@ def plot_pathways(
     frame
         Columns model, route, reference (one for all rows), position, state, energy (eV), step
         (eV), is_rate_determining, status; see `figure_data.pathway_frame`.
+        With a column has_top, steps where it is true have no dashed line.
     is_largest_written
         Whether the largest step carries its energy, and a thicker line.
     """
@@ -52,7 +53,7 @@ def _draw_route(ax: Axes, route: pd.DataFrame, name: str, colour: str) -> None:
         ax.plot(ends, (energy, energy), color=colour, lw=2.2, solid_capstyle="butt", label=label)
         if row["status"] != "ok":
             ax.plot(ends, (energy, energy), color="white", lw=1.0, solid_capstyle="butt")
-        if i - 1 not in states:
+        if i - 1 not in states or row.get("has_top"):
             continue
         before = states[i - 1]["energy"]
         is_largest = row["is_rate_determining"]

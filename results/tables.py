@@ -11,7 +11,7 @@ from .records import Property
 
 COLUMNS = (
     *("study", "profile", "engine", "method", "model", "quantity", "label", "reference"),
-    *("value", "unit", "energy_kind", "status", "notes", "keys"),
+    *("value", "unit", "energy_kind", "status", "balance", "notes", "keys"),
 )
 SEPARATOR = " | "  # between notes or doubts, which may hold any other sign
 _SHARED = ("study", "profile", "engine", "method")  # said once where all rows agree
@@ -30,7 +30,8 @@ def table(properties: Iterable[Property]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``value`` is NaN where it is missing; ``notes`` are joined by " | ".
+        ``value`` is NaN where it is missing; ``notes`` are joined by " | "; ``balance`` says what
+        both sides of an energy hold.
 
     Examples
     --------
@@ -38,12 +39,28 @@ def table(properties: Iterable[Property]) -> pd.DataFrame:
     ['study', 'profile', 'engine', 'method']
     """
     rows = [
-        {name: getattr(item, name) for name in COLUMNS}
+        {name: getattr(item, name, "") for name in COLUMNS}
         | {"notes": SEPARATOR.join(item.notes), "keys": " ".join(item.keys)}
+        | {"balance": balance_words(item)}
         for item in properties
     ]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     return frame.astype({"value": "float64"})
+
+
+def balance_words(item: Property) -> str:
+    """Return the atoms, charge and electrons of each side of an energy; empty for the rest.
+
+    Where both sides hold the same, as they must, they are written once.
+    """
+    sides = item.detail.get("balance")
+    if not sides or item.value is None:
+        return ""
+    words = [
+        f"{side['atoms']:g} atoms, charge {side['charge']:+g}, {side['electrons']:g} electrons"
+        for side in (sides["reactants"], sides["products"])
+    ]
+    return f"{words[0]} on each side" if words[0] == words[1] else " -> ".join(words)
 
 
 def format_table(frame: pd.DataFrame, fmt: str) -> str:
@@ -63,8 +80,8 @@ def format_table(frame: pd.DataFrame, fmt: str) -> str:
 def to_text(frame: pd.DataFrame) -> str:
     """Return an aligned plain text table; numbers to 3 decimals, missing ones as "-".
 
-    Study, profile, engine and method go into a line of their own where all rows agree; notes
-    and doubts become numbered lines below. Keys are left to the other formats.
+    Study, profile, engine and method go into a line of their own where all rows agree; notes,
+    doubts and balances become numbered lines below. Keys are left to the other formats.
 
     Examples
     --------
@@ -86,7 +103,7 @@ def to_text(frame: pd.DataFrame) -> str:
 
 def _footnotes(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Return the table with numbers in the place of notes, and the numbered notes."""
-    columns = [name for name in ("notes", "doubts") if name in frame]
+    columns = [name for name in ("notes", "doubts", "balance") if name in frame]
     numbers: dict[str, int] = {}
     marks = []
     for row in frame[columns].itertuples(index=False):

@@ -51,20 +51,11 @@ def _add(store, runs) -> None:
         store.add_run(key, label, run)
 
 
-class _Kept(dict):
-    """Runs in memory: what stands in for a store until it keeps the vacuum level."""
-
-    def has(self, key):
-        return key in self
-
-    def get_run(self, key):
-        return self[key]
-
-
 @pytest.fixture
-def same_but_shifted(make_run):
+def same_but_shifted(store, make_run):
     """The same system twice, in cells whose zeros differ by 3.7 eV."""
-    return _Kept(a=_run(make_run, 0.0, 5.0), b=_run(make_run, 3.7, 8.7))
+    _add(store, {"a": _run(make_run, 0.0, 5.0), "b": _run(make_run, 3.7, 8.7)})
+    return store
 
 
 def _value(items, model, quantity, reference=None):
@@ -109,16 +100,16 @@ def test_the_dos_near_e_f_is_a_mean_and_counts_both_spins(same_but_shifted):
     assert _value(items, "CoPc", "TDOS near E_F") == pytest.approx(0.75, abs=0.01)
 
 
-def test_without_a_vacuum_level_a_deep_state_is_the_zero_and_is_said(make_run):
-    runs = _Kept(a=_run(make_run, 0.0, 5.0), b=_run(make_run, 3.7, None))
+def test_without_a_vacuum_level_a_deep_state_is_the_zero_and_is_said(store, make_run):
+    _add(store, {"a": _run(make_run, 0.0, 5.0), "b": _run(make_run, 3.7, None)})
     deep = REQUEST.model_copy(update={"deep_element": "N"})
-    items = derive(runs, [deep], **ABOUT)
+    items = derive(store, [deep], **ABOUT)
     for model in SYSTEMS:  # both, for one scale has one zero
         assert _value(items, model, "HOMO") == pytest.approx(19.0, abs=1e-3)
     item = next(i for i in items if i.quantity == "HOMO")
     assert item.reference == "lowest states of N"
     assert "shift with their surroundings" in item.notes[0]
-    items = derive(runs, [REQUEST], **ABOUT)
+    items = derive(store, [REQUEST], **ABOUT)
     assert {i.status for i in items} == {"missing"}
     assert "MOF of MOF@CoPc have no vacuum level" in items[0].notes[0]
 
@@ -141,6 +132,15 @@ def test_a_system_that_is_missing_hides_no_other(same_but_shifted):
     gone = [i for i in items if i.model == "MOF@CoPc"]
     assert {i.status for i in gone} == {"missing"}
     assert gone[0].notes == ("calculation c is not finished",)
+
+
+def test_a_vacuum_that_is_not_flat_is_said(store, make_run):
+    rough = replace(_run(make_run, 0.0, 5.0), vacuum_spread=0.2)
+    _add(store, {"a": rough, "b": _run(make_run, 3.7, 8.7)})
+    items = derive(store, [REQUEST], **ABOUT)
+    notes = {i.model: i.notes for i in items if i.quantity == "HOMO"}
+    assert notes["CoPc"] == ("the potential in the vacuum is flat within 0.20 eV only",)
+    assert notes["MOF"] == ()
 
 
 def test_the_request_travels_as_json():

@@ -124,6 +124,10 @@ def test_a_complex_whose_charges_do_not_add_up_is_refused(filled, make_run):
     balanced = request.model_copy(update={"parts": (*parts, electron)})
     (binding,) = derive(filled, [balanced], **ABOUT)
     assert binding.value == pytest.approx(-31.3 + 29.0)
+    sides = binding.detail["balance"]
+    # Co, N and O have 42 electrons; the one at the vacuum level is a reactant.
+    assert sides["reactants"] == {"atoms": 3.0, "charge": -1.0, "electrons": 43.0}
+    assert sides["products"] == sides["reactants"]
 
 
 def test_a_leg_takes_the_lowest_alternative_that_is_finished(filled, make_run):

@@ -50,6 +50,15 @@ def test_text_keeps_the_engine_in_the_row_where_engines_differ():
     assert [line.split()[0] for line in text.splitlines()[1:4]] == ["engine", "xtb", "vasp"]
 
 
+def test_both_sides_of_an_energy_are_told():
+    side = {"atoms": 72.0, "charge": -1.0, "electrons": 431.0}
+    item = _property(detail={"balance": {"reactants": side, "products": dict(side)}})
+    frame = table([item, ITEMS[0]])
+    words = "72 atoms, charge -1, 431 electrons on each side"
+    assert list(frame["balance"]) == [words, ""]
+    assert f"[1] {words}" in format_table(frame, "text")
+
+
 def test_csv_and_json_read_back_to_the_same_numbers():
     frame = table(ITEMS)
     rows = list(csv.DictReader(io.StringIO(format_table(frame, "csv"))))
