@@ -1,8 +1,9 @@
 """Molecules and ions by explicit coordinates, with charge and multiplicity.
 
 Charged, hypervalent and radical species are built from bond lengths and angles, since force
-fields get them wrong; neutral ones of the G2 set come from ASE. Bond lengths: P-S 2.05 and P-O
-1.53 Angstrom in thiophosphates, S-O 1.51 in sulfites, Li-O 1.95.
+fields get them wrong: those of molecules.yaml, and the thiophosphates and sulfites below. Neutral
+ones of the G2 set come from ASE. Bond lengths: P-S 2.05 and P-O 1.53 Angstrom in thiophosphates,
+S-O 1.51 in sulfites, Li-O 1.95.
 """
 
 import difflib
@@ -13,6 +14,8 @@ from ase.build import molecule as g2_molecule
 from numpy.typing import NDArray
 
 from .errors import InputError
+from .mof_clusters import build_cluster_named, cluster_names
+from .molecule_library import build_molecule, library_names
 from .species import Species
 
 Floats = NDArray[np.float64]
@@ -27,10 +30,10 @@ def species_names() -> tuple[str, ...]:
 
     Examples
     --------
-    >>> "PS4(3-)" in species_names()
-    True
+    >>> "PS4(3-)" in species_names(), "TFSI-" in species_names()
+    (True, True)
     """
-    return tuple(_BUILDERS)
+    return (*_BUILDERS, *library_names(), *cluster_names())
 
 
 def build_species(name: str) -> Species:
@@ -52,6 +55,10 @@ def build_species(name: str) -> Species:
     >>> thiophosphate.charge, thiophosphate.multiplicity, len(thiophosphate.symbols)
     (-3, 1, 5)
     """
+    if name in library_names():
+        return build_molecule(name)
+    if name in cluster_names():
+        return build_cluster_named(name)
     if name in _BUILDERS:
         build, charge, multiplicity = _BUILDERS[name]
         symbols, positions = build()
@@ -62,15 +69,16 @@ def build_species(name: str) -> Species:
             charge=charge,
             multiplicity=multiplicity,
             heads=(0,) if name in ("OH", "SH") else (),
+            point_group=_POINT_GROUPS[name.split("(", maxsplit=1)[0].rstrip("-")],
         )
     try:
         atoms = g2_molecule(name)
     except (KeyError, NotImplementedError) as error:
-        close = difflib.get_close_matches(name, _BUILDERS, n=2, cutoff=0.4)
+        close = difflib.get_close_matches(name, species_names(), n=2, cutoff=0.4)
         hint = f"did you mean {' or '.join(close)}? " if close else ""
         raise InputError(
-            f"no molecule named {name!r}: {hint}Known: {', '.join(_BUILDERS)}, and the neutral "
-            "ones of ASE's G2 set"
+            f"no molecule named {name!r}: {hint}Known: {', '.join(species_names())}, and the "
+            "neutral ones of ASE's G2 set"
         ) from error
     unpaired = round(float(np.abs(atoms.get_initial_magnetic_moments().sum())))
     return Species(
@@ -158,4 +166,16 @@ _BUILDERS: dict[str, tuple[Callable[[], Built], int, int]] = {
     "PS3O-SH(3-)": (_bipyramid("S"), -3, 2),
     "SO3(2-)": (_sulfite, -2, 1),
     "Li2SO3": (_lithium_sulfite, 0, 1),
+}
+
+# The same for every charge.
+_POINT_GROUPS = {
+    "OH": "C*v",
+    "SH": "C*v",
+    "PS4": "Td",
+    "PS3O": "C3v",
+    "PS4-OH": "Cs",
+    "PS3O-SH": "Cs",
+    "SO3": "C3v",
+    "Li2SO3": "Cs",
 }
