@@ -162,6 +162,39 @@ def interface(
     )
 
 
+@app.command(epilog="Example: heterofire dock H2O C6H6 --anchor 'C6 ring' -n 3 -o placements")
+def dock(
+    guest: Annotated[str, typer.Argument(help="A molecule's name or XYZ file.")],
+    host: Annotated[
+        str, typer.Argument(help="A molecule or cluster, or a slab: a model's name or a file.")
+    ],
+    anchor: Annotated[str | None, typer.Option(help="Where on the host, from --list.")] = None,
+    head: Annotated[
+        list[str] | None,
+        typer.Option(help="What looks at it: O, N, Li, plane, any; may be repeated."),
+    ] = None,
+    number: Annotated[int, typer.Option("-n", "--number", min=1, help="How many to keep.")] = 1,
+    angle: Annotated[float, typer.Option(min=5, max=120, help="Degrees between turns.")] = 30.0,
+    distance: Annotated[
+        float | None, typer.Option(min=1, help="Angstrom to the anchor; default: touching.")
+    ] = None,
+    padding: Annotated[float, typer.Option(help="Angstrom around it in a POSCAR.")] = 12.0,
+    listing: Annotated[bool, typer.Option("--list", help="Only list the host's anchors.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="A folder, POSCAR, *.cif or *.xyz.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put a molecule on another one, a cluster or a slab; rank the ways it fits."""
+    from .docking import Request, print_anchors, print_docked
+
+    if listing:
+        print_anchors(host, as_json=as_json)
+        return
+    request = Request(anchor, tuple(head or ()), number, angle, distance, padding)
+    print_docked(guest, host, request, output=output, as_json=as_json)
+
+
 @app.command(epilog="Example: heterofire identify Ni2Mo3N Ni3Mo3N_eta6 --peaks 40.70,43.01,45.23")
 def identify(
     peaks: Annotated[str, typer.Option(help="Measured 2theta in degrees, with commas between.")],

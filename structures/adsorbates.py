@@ -17,6 +17,7 @@ from scipy.spatial.transform import Rotation
 
 from .contacts import CLASH, SOFTNESS, Nesting, bonding_distance, closest_ratio, nest
 from .errors import InputError, StructureError
+from .poses import hull_directions
 from .sites import HOST_RADII, ION_RADII
 from .species import Species
 from .sublattices import generated_basis
@@ -27,6 +28,7 @@ Floats = NDArray[np.float64]
 APART = 3.0  # Angstrom that a molecule needs to its own periodic image
 ION_TO_ION = 2.8  # Angstrom between two counter-ions at least
 _GRID = 200  # directions around an atom
+_FEW = 8  # atoms without hydrogen of a molecule whose atoms, edges and faces are all tried
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,7 @@ def place_on_surface(
     within: float = 4.0,
     hosts: Sequence[int] | None = None,
     max_placements: int = 1,
+    directions: Sequence[Sequence[float]] | None = None,
 ) -> list[Placement]:
     """Return the best places and orientations of a molecule on a surface.
 
@@ -65,11 +68,14 @@ def place_on_surface(
         Keep to so many Angstrom in the plane around a place (fractions of a and b).
     hosts
         Atoms that a radical may bind to; by default all, other molecules included.
+    directions
+        (n, 3) in the molecule's own axes: what is to look down, such as a plane's normal. By
+        default its atoms, edges and faces; for a large or flat molecule the faces of its hull.
 
     Raises
     ------
     InputError
-        The molecule is larger than the cell.
+        The molecule is larger than the cell however it is turned.
     StructureError
         Every place overlaps with what is there.
 
@@ -83,11 +89,10 @@ def place_on_surface(
     ('Mo9 H1 S18 O1', 0)
     """
     plane = surface.lattice.matrix[:2, :2]
-    shifts = _shifts(surface, spacing, near, within)
+    shifts = surface_grid(surface, spacing, near, within)
     tried = list[tuple[Nesting, tuple[float, float], Structure]]()
-    for turned in _orientations(species):
-        molecule = _in_cell(surface, species, turned)
-        _check_size(surface, species, molecule)
+    turned = [_in_cell(surface, species, t) for t in _orientations(species, directions)]
+    for molecule in _fitting(surface, species, turned):
         nestings = nest(plane, surface, molecule, shifts, heads=species.heads, hosts=hosts)
         tried += [(n, shift, molecule) for n, shift in zip(nestings, shifts, strict=True)]
     tried.sort(key=lambda t: (-round(t[0].score, 4), t[1]))
@@ -165,17 +170,14 @@ def add_counter_ions(
     return result
 
 
-def _orientations(species: Species) -> list[Floats]:
-    """Return positions with each atom, edge and face looking down, turned about the normal.
-
-    Hydrogen never looks down: radicals bind by their heavy atom.
-    """
+def _orientations(
+    species: Species, directions: Sequence[Sequence[float]] | None
+) -> list[Floats]:
+    """Return positions with each direction looking down, turned about the normal."""
     centred = species.positions - species.positions.mean(axis=0)
-    reach = np.linalg.norm(centred, axis=1)
-    heavy = [i for i, s in enumerate(species.symbols) if s != "H" and reach[i] > 0.3]
-    groups = [list(g) for size in (1, 2, 3) for g in combinations(heavy, size)]
     found, profiles = list[Floats](), set[tuple[tuple[str, float], ...]]()
-    for total in [centred[group].sum(axis=0) for group in groups] or [np.array([0, 0, -1.0])]:
+    looking = _directions(species, centred) if directions is None else np.asarray(directions)
+    for total in looking:
         if np.linalg.norm(total) < 0.3:
             continue
         down, _ = Rotation.align_vectors([[0, 0, -1]], [total])
@@ -189,6 +191,19 @@ def _orientations(species: Species) -> list[Floats]:
     return found
 
 
+def _directions(species: Species, centred: Floats) -> list[Floats]:
+    """Return where each atom, edge and face is; for many atoms, the faces of their hull.
+
+    Hydrogen never looks down: radicals bind by their heavy atom.
+    """
+    reach = np.linalg.norm(centred, axis=1)
+    heavy = [i for i, s in enumerate(species.symbols) if s != "H" and reach[i] > 0.3]
+    if len(heavy) > _FEW:  # their triples would be thousands
+        return hull_directions(species.positions)
+    groups = [list(g) for size in (1, 2, 3) for g in combinations(heavy, size)]
+    return [centred[group].sum(axis=0) for group in groups] or [np.array([0, 0, -1.0])]
+
+
 def _in_cell(surface: Structure, species: Species, positions: Floats) -> Structure:
     """Return the molecule alone in the surface's cell, its centre at the corner."""
     return Structure(
@@ -200,27 +215,35 @@ def _in_cell(surface: Structure, species: Species, positions: Floats) -> Structu
     )
 
 
-def _check_size(surface: Structure, species: Species, molecule: Structure) -> None:
-    """Refuse a molecule whose periodic images come too close."""
+def _fitting(
+    surface: Structure, species: Species, turned: Sequence[Structure]
+) -> Sequence[Structure]:
+    """Return the orientations whose periodic images stay apart; refuse if there is none."""
+    nearest = [image_distance(surface, molecule.cart_coords) for molecule in turned]
+    fitting = [m for m, distance in zip(turned, nearest, strict=True) if distance >= APART]
+    if not fitting:
+        a, b, _ = surface.lattice.abc
+        raise InputError(
+            f"{species.name} comes within {max(nearest):.2f} Angstrom of its own image in a cell "
+            f"of {a:.2f} x {b:.2f} Angstrom (at least {APART} is wanted): repeat the cell"
+        )
+    return fitting
+
+
+def image_distance(surface: Structure, places: Floats) -> float:
+    """Return how near a molecule comes to its images along the plane, in Angstrom."""
     vectors = surface.lattice.matrix[:2]
     images = [
         i * vectors[0] + j * vectors[1] for i in (0, 1) for j in (-1, 0, 1) if (i, j) > (0, 0)
     ]
-    places = molecule.cart_coords
-    nearest = min(
+    return min(
         float(np.linalg.norm(places[:, None] - places[None] + image, axis=2).min())
         for image in images
     )
-    if nearest < APART:
-        a, b, _ = surface.lattice.abc
-        raise InputError(
-            f"{species.name} comes within {nearest:.2f} Angstrom of its own image in a cell of "
-            f"{a:.2f} x {b:.2f} Angstrom (at least {APART} is wanted): repeat the cell"
-        )
 
 
-def _shifts(
-    surface: Structure, spacing: float, near: Sequence[float] | None, within: float
+def surface_grid(
+    surface: Structure, spacing: float, near: Sequence[float] | None = None, within: float = 0.0
 ) -> list[tuple[float, float]]:
     """Return grid points that no translation of the surface makes alike, or those near a place."""
     plane = surface.lattice.matrix[:2, :2]
@@ -256,11 +279,7 @@ def _placed(
     """Return the surface with the molecule over a place."""
     rise = surface.cart_coords[:, 2].max() + nesting.gap
     move = np.array([*shift, 0.0]) @ surface.lattice.matrix + np.array([0, 0, rise])
-    result = surface.copy()
-    flags = "selective_dynamics" in surface.site_properties
-    for symbol, place in zip(species.symbols, molecule.cart_coords + move, strict=True):
-        properties = {"selective_dynamics": [True] * 3} if flags else None
-        result.append(symbol, place, coords_are_cartesian=True, properties=properties)
+    result = with_molecule(surface, species, molecule.cart_coords + move)
     return Placement(
         structure=result,
         atoms=tuple(range(len(surface), len(result))),
@@ -269,6 +288,25 @@ def _placed(
         site=shift,
         height=nesting.gap,
     )
+
+
+def with_molecule(surface: Structure, species: Species, places: Floats) -> Structure:
+    """Return the surface with a molecule's atoms behind its own; they are free to move.
+
+    Examples
+    --------
+    >>> from heterofire.structures.layers import graphene
+    >>> from heterofire.structures.molecules import build_species
+    >>> water = build_species("H2O")
+    >>> with_molecule(graphene() * (2, 2, 1), water, water.positions + 3).composition.formula
+    'H2 C8 O1'
+    """
+    result = surface.copy()
+    flags = "selective_dynamics" in surface.site_properties
+    for symbol, place in zip(species.symbols, places, strict=True):
+        properties = {"selective_dynamics": [True] * 3} if flags else None
+        result.append(symbol, place, coords_are_cartesian=True, properties=properties)
+    return result
 
 
 def _shell(structure: Structure, atom: int, ion: str) -> Floats:

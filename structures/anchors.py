@@ -19,7 +19,7 @@ from .rings import flatness, neighbours, planar_rings, plane_normal
 from .species import Species
 
 Floats = NDArray[np.float64]
-Kind = Literal["open metal", "metal centre", "amine", "pi", "atom"]
+Kind = Literal["open metal", "metal centre", "amine", "pi", "atom", "surface"]
 
 KINDS: tuple[Kind, ...] = ("open metal", "metal centre", "amine", "pi", "atom")
 _ONE_SIDED = 0.35  # length of the sum of unit vectors to the neighbours; a square pyramid has 1

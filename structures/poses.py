@@ -8,6 +8,7 @@ molecules and does not depend on the order of their atoms.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TypeVar
 
 import numpy as np
 from ase.data import atomic_numbers
@@ -21,11 +22,13 @@ from .species import Species
 from .touching import lone_pairs
 
 Floats = NDArray[np.float64]
+_Of = TypeVar("_Of", Anchor, "Head")
 
 PLANE = "plane"  # the head of a molecule that lies flat
 ANY = "any"  # the head of a molecule of which any side may look at the anchor
 _BESIDE = 0.5  # Angstrom off an axis, so that an atom gives a direction around it
 _ALIKE = 1e-3  # of a fingerprint; atoms nearer than that are alike by symmetry
+_SAME = 0.02  # Angstrom between atoms of two views that show the same
 _TILTS = (0.0, 30.0, 60.0)  # degrees of a head's axis off the direction it comes from
 _LEAN = 25.0  # degrees of that direction off the anchor's own
 _BITE = (2.0, 4.2)  # Angstrom between two atoms that hold one metal together
@@ -40,6 +43,16 @@ class Head:
     atoms: tuple[int, ...]
     point: Floats  # (3,) Angstrom
     axis: Floats  # (3,) unit vector away from the guest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approach:
+    """A head that looks at an anchor; frames have the directions of both as third column."""
+
+    anchor: Anchor
+    head: Head
+    frame: Floats  # (3, 3) of the host
+    own: Floats  # (3, 3) of the guest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,9 +112,36 @@ def guest_heads(guest: Species, anchor: Anchor, heads: Sequence[str] | None) -> 
     return found
 
 
-def poses(
-    host: Species, guest: Species, anchor: Anchor, head: Head, *, spacing: float, angle: float
-) -> Iterator[Pose]:
+def approaches(
+    host: Species, guest: Species, anchors: Sequence[Anchor], heads: Sequence[str] | None
+) -> Iterator[Approach]:
+    """Yield each pair of an anchor and a head in frames, those alike by symmetry once.
+
+    Raises
+    ------
+    InputError
+        The guest has no such head.
+    """
+    places = [
+        (anchor, frame)
+        for anchor in anchors
+        for sign in ((1, -1) if anchor.two_sided else (1,))
+        for frame in _frames(host, anchor.point, sign * anchor.direction)
+    ]
+    for anchor, frame in _unlike(host, [(a, a.kind, a.point, f) for a, f in places]):
+        for head, own in unlike_ends(guest, guest_heads(guest, anchor, heads)):
+            yield Approach(anchor=anchor, head=head, frame=frame, own=own)
+
+
+def unlike_ends(guest: Species, heads: Sequence[Head]) -> Iterator[tuple[Head, Floats]]:
+    """Yield heads in their frames, those that the guest's own symmetry makes alike once."""
+    return _unlike(
+        guest,
+        [(h, h.label, h.point, f) for h in heads for f in _frames(guest, h.point, h.axis)],
+    )
+
+
+def poses(approach: Approach, *, spacing: float, angle: float) -> Iterator[Pose]:
     """Yield the ways in which a head of the guest comes up to an anchor of the host.
 
     Parameters
@@ -111,28 +151,45 @@ def poses(
     angle
         Degrees between turns about the direction of approach.
     """
-    is_flat = head.label == PLANE
-    seen = set[tuple[float, ...]]()
-    directions = [anchor.direction, -anchor.direction] if anchor.two_sided else [anchor.direction]
-    for direction in directions:
-        for frame in _frames(host, anchor.point, direction):
-            for own in _frames(guest, head.point, head.axis):
-                for lean, shift, turn in _moves(is_flat, spacing, angle):
-                    leant = frame @ lean
-                    whole = leant @ turn @ _FACING @ own.T
-                    start = anchor.point + frame @ shift
-                    key = tuple(np.round([*whole.ravel(), *start], 3).tolist())
-                    if key in seen:
-                        continue
-                    seen.add(key)
-                    yield Pose(
-                        anchor=anchor,
-                        head=head,
-                        turn=whole,
-                        start=start,
-                        path=leant[:, 2],
-                        frame=frame,
-                    )
+    frame, is_flat = approach.frame, approach.head.label == PLANE
+    leans = [np.eye(3)]
+    if approach.anchor.kind != "surface":  # a slab lets nothing in from the side
+        leans += [_tilt(_LEAN, azimuth) for azimuth in range(0, 360, 60)]
+    for lean, shift, turn in _moves(is_flat, leans, spacing, angle):
+        leant = frame @ lean
+        yield Pose(
+            anchor=approach.anchor,
+            head=approach.head,
+            turn=leant @ turn @ _FACING @ approach.own.T,
+            start=approach.anchor.point + frame @ shift,
+            path=leant[:, 2],
+            frame=frame,
+        )
+
+
+def _unlike(
+    species: Species, places: Sequence[tuple[_Of, str, Floats, Floats]]
+) -> Iterator[tuple[_Of, Floats]]:
+    """Yield of places with a label, point and frame those that no rotation makes alike."""
+    seen = list[tuple[str, Floats]]()
+    for what, label, point, frame in places:
+        mark = _view(species, point, frame)
+        if any(label == other and _is_same(mark, view) for other, view in seen):
+            continue
+        seen.append((label, mark))
+        yield what, frame
+
+
+def _view(species: Species, point: Floats, frame: Floats) -> Floats:
+    """Return elements and places (n, 4) of all atoms as seen in a frame."""
+    numbers = [atomic_numbers[s] for s in species.symbols]
+    return np.column_stack([numbers, (species.positions - point) @ frame])
+
+
+def _is_same(one: Floats, other: Floats) -> bool:
+    """Return whether two views show the same atoms, in any order."""
+    steps = np.abs(one[:, None] - other[None]).max(axis=2)
+    return bool((steps.min(axis=1) < _SAME).all())
 
 
 def _suitable(guest: Species, anchor: Anchor, known: Sequence[Anchor]) -> list[str]:
@@ -251,7 +308,13 @@ def _fingerprint(species: Species, atom: int) -> float:
     return float(1000 * charges[atom] + charges @ np.exp(-distances / 3.0))
 
 
+<<<<<<< HEAD
 def _moves(is_flat: bool, spacing: float, angle: float) -> Iterator[tuple[Floats, Floats, Floats]]:
+=======
+def _moves(
+    is_flat: bool, leans: Sequence[Floats], spacing: float, angle: float
+) -> Iterator[tuple[Floats, Floats, Floats]]:
+>>>>>>> 8b91f05271e548292f4767887001244e2c4d3c04
     """Yield lean of the path, shift beside the point, and turn of the guest, in the frame."""
     turns = np.arange(0.0, 360.0, angle)
     if is_flat:
@@ -259,7 +322,7 @@ def _moves(is_flat: bool, spacing: float, angle: float) -> Iterator[tuple[Floats
             for turn in turns:
                 yield np.eye(3), shift, _about_z(turn)
         return
-    for lean in [np.eye(3), *(_tilt(_LEAN, a) for a in range(0, 360, 60))]:
+    for lean in leans:
         for tilt in _TILTS:
             for azimuth in np.arange(0.0, 360.0, 60.0 if tilt else 360.0):
                 for turn in turns:
@@ -269,7 +332,7 @@ def _moves(is_flat: bool, spacing: float, angle: float) -> Iterator[tuple[Floats
 def _grid(spacing: float, reach: float = 2.0) -> list[Floats]:
     """Return shifts in the plane within a ring's reach, a square grid about zero."""
     n = int(reach / spacing)
-    steps = spacing * np.arange(-n, n + 1)
+    steps = spacing * np.arange(-n, n + 1) if n else np.zeros(1)
     return [np.array([x, y, 0.0]) for x in steps for y in steps if x * x + y * y <= reach**2]
 
 

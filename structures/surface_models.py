@@ -1,4 +1,4 @@
-"""The named surfaces and heterostructures of the sulfide cathode, 10.1007/s40820-025-01667-7."""
+"""The named surfaces and heterostructures: of the sulfide cathode, and the lithium anode's face."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,6 +40,7 @@ class Surface:
     upside_down: bool = False  # the termination's lower face is on top
     frozen_share: float = 0.0  # of the layers, from below, held
     notes: tuple[str, ...] = ()
+    source: str = _SOURCE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +80,15 @@ SURFACES = {
         n_layers={"quick": 1, "paper": 2, "converged": 2},
         repeats={"quick": (2, 2), "paper": (2, 2), "converged": (2, 2)},
         upside_down=True,  # oxygen of the sulfite ions above, lithium below
+    ),
+    "Li(001)": Surface(
+        label="bcc lithium cut along (001), wide enough for CoPc lying flat",
+        crystal="Li_bcc",
+        miller=(0, 0, 1),
+        n_layers={"quick": 3, "paper": 4, "converged": 6},
+        repeats={"quick": (5, 5), "paper": (5, 5), "converged": (6, 6)},
+        frozen_share=0.3,  # one layer of three, two of four
+        source="10.1039/d5ee01219h, Fig. 5f; cell chosen here, the paper's is in its SI",
     ),
 }
 
@@ -152,7 +162,7 @@ def build_surface(name: str, size: Size, crystal: Structure | None = None) -> Mo
         twist_deg=None,
         gap=None,
         vacuum=vacuum_of(structure),
-        source=_SOURCE,
+        source=recipe.source,
         notes=(_cut_note(slab), *recipe.notes, *marks, *slab.warnings),
     )
 

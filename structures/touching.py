@@ -7,7 +7,7 @@ others are in proportion, by the usual strength in eV of such contacts. No elect
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from ase.data import atomic_numbers
@@ -22,8 +22,11 @@ from .species import Species
 
 Floats = NDArray[np.float64]
 
-_OVERLAP = 0.85  # of the van der Waals distance; nothing is pushed nearer
+_OVERLAP = 0.82  # of the van der Waals distance; nothing is pushed nearer
 _SQUEEZED = 0.92  # of the length of a bond; nothing is pushed nearer
+# Each atom of a stack feels many beyond the nearest, which draw it in: with this factor stacked
+# phthalocyanines come to 3.3-3.4 Angstrom, as in their crystals.
+_MANY = 1.04
 _DISPERSION = 0.02  # of a bond to a metal: about 20 meV for two touching atoms
 _HYDROGEN_BOND = 0.2  # of a bond to a metal; moderate ones have 0.2-0.6 eV ...
 _HYDROGEN_LENGTH = 1.95  # ... and H...acceptor 1.5-2.2 Angstrom (Steiner, Angew. Chem. Int. Ed. 41
@@ -48,6 +51,11 @@ class Contacts:
     least: Floats  # (n, m) Angstrom; nearer is a clash
     radii: Floats  # (n, m) sums of covalent radii, Angstrom
 
+    def of_host(self, atoms: NDArray[np.bool_]) -> "Contacts":
+        """Return those of some atoms of the host."""
+        tables = {f.name: getattr(self, f.name)[atoms] for f in fields(self)}
+        return Contacts(**tables)
+
     def score(self, distances: Floats) -> Floats:
         """Return the sum over pairs of distances (..., n, m)."""
         bond = np.exp(np.minimum((self.reach - distances) / SOFTNESS, 20.0))
@@ -61,6 +69,7 @@ def pair_contacts(
     *,
     free_metals: Collection[int] = (),
     faces: Collection[int] = (),
+    givers: Collection[str] | None = None,
     guest_metals: Collection[int] = (),
 ) -> Contacts:
     """Return how each atom of one molecule touches each of another.
@@ -71,6 +80,8 @@ def pair_contacts(
         Metals of the host that a lone pair of the guest may bind to; alkali metals always are.
     faces
         Those of them that stay on the axis of a plane, with longer bonds.
+    givers
+        Elements of the guest whose lone pairs may bind to those metals; None: all.
     guest_metals
         Metals of the guest that a lone pair of the host may bind to.
 
@@ -84,9 +95,11 @@ def pair_contacts(
     sides = [_Side.of(host, free_metals, faces), _Side.of(guest, guest_metals, ())]
     n, m = len(host.symbols), len(guest.symbols)
     table = np.empty((3, n, m))
+    barred = set[int]() if givers is None else {j for j in range(m) if guest.symbols[j] not in givers}
     for i in range(n):
         for j in range(m):
-            table[:, i, j] = _pair(sides[0], i, sides[1], j)
+            is_barred = i in free_metals and j in barred
+            table[:, i, j] = _pair(sides[0], i, sides[1], j, only_touch=is_barred)
     radii = np.array([[bonding_distance(a, b) for b in guest.symbols] for a in host.symbols])
     least = np.maximum(table[2], CLASH * radii)
     return Contacts(reach=table[0], worth=table[1], least=least, radii=radii)
@@ -99,6 +112,7 @@ class _Side:
     symbols: Sequence[str]
     donor: Sequence[float]  # share of a bond that its lone pair gives
     acidic: Sequence[bool]  # hydrogen on N or O
+    flat: Sequence[bool]  # no more than three neighbours: carbon with a pi electron
     free: Collection[int]  # metals that bind
     faces: Collection[int]
 
@@ -114,6 +128,7 @@ class _Side:
                 s == "H" and any(symbols[j] in ("N", "O") for j in near[i])
                 for i, s in enumerate(symbols)
             ],
+            flat=[len(near[i]) <= 3 for i in range(len(symbols))],
             free=alkali | set(metals),
             faces=set(faces),
         )
@@ -142,19 +157,22 @@ def _lone_pair(symbols: Sequence[str], near: Sequence[Sequence[int]], atom: int)
     return _DONORS.get(symbols[atom], 0.0)
 
 
-def _pair(one: _Side, i: int, other: _Side, j: int) -> tuple[float, float, float]:
+def _pair(
+    one: _Side, i: int, other: _Side, j: int, *, only_touch: bool
+) -> tuple[float, float, float]:
     """Return distance, worth and least distance of a pair."""
-    for (a, p), (b, q) in (((one, i), (other, j)), ((other, j), (one, i))):
+    ways = () if only_touch else (((one, i), (other, j)), ((other, j), (one, i)))
+    for (a, p), (b, q) in ways:
         if p in a.free and b.donor[q]:
             return _bond(a, p, b, q)
         if p in a.free and a.symbols[p] in ION_RADII:
-            return _beside_ion(a.symbols[p], b.symbols[q])
+            return _beside_ion(a.symbols[p], b.symbols[q], b.flat[q])
         if a.acidic[p] and b.symbols[q] in ("N", "O", "F") and b.donor[q]:
             is_poor = b.symbols[q] == "F"
             length = _FLUORINE_LENGTH if is_poor else _HYDROGEN_LENGTH
             worth = _HYDROGEN_BOND * (_FLUORINE_SHARE if is_poor else 1.0)
             return length, worth, _SQUEEZED * length
-    reach = _touch(one.symbols[i]) + _touch(other.symbols[j])
+    reach = _MANY * (_touch(one.symbols[i]) + _touch(other.symbols[j]))
     return reach, _DISPERSION, _OVERLAP * reach
 
 
@@ -167,15 +185,15 @@ def _bond(metals: _Side, i: int, donors: _Side, j: int) -> tuple[float, float, f
     return length, donors.donor[j], _SQUEEZED * length
 
 
-def _beside_ion(ion: str, other: str) -> tuple[float, float, float]:
+def _beside_ion(ion: str, other: str, is_flat: bool) -> tuple[float, float, float]:
     """Return the same for an alkali ion and what gives it no lone pair."""
     if other in ION_RADII or Element(other).is_metal:
         return _ION_TO_ION, 0.0, _ION_TO_ION
-    if other == "C":
+    if other == "C" and is_flat:
         length = ION_RADII[ion] + HOST_RADII["C"]
         return length, _PI_SHARE, _SQUEEZED * length
     length = ION_RADII[ion] + _touch(other)
-    return length, 0.0, _SQUEEZED * length
+    return length, 0.0, length
 
 
 def _touch(symbol: str) -> float:
