@@ -31,7 +31,7 @@ class CutRequest:
     n_linkers: int = 1  # how many linkers stay whole: those that begin nearest to the centre
     # Of the other linkers, how many C-C bonds lead up to the cut: 1 leaves the formate of a
     # carboxylate, 2 the benzoate.
-    shell: int = 1
+    shells: int = 1
     keep: tuple[int, ...] = ()  # atoms (from 0) whose linkers stay whole, among the n_linkers
     charge: int | None = None  # instead of that by formal charges
     multiplicity: int | None = None  # instead of high spin coupled to the least total
@@ -76,13 +76,13 @@ def cut_out(structure: Structure, request: CutRequest) -> Cluster:
     InputError
         No such metal or atom; a charge and multiplicity of wrong parity.
     """
-    if request.shell < 1:
-        raise InputError(f"shell {request.shell}: at least one C-C bond leads up to a cut")
+    if request.shells < 1:
+        raise InputError(f"shells {request.shells}: at least one C-C bond leads up to a cut")
     bonds = find_bonds(structure)
     node = find_node(bonds, request.centre)
     ligands = choose_linkers(bonds, find_ligands(bonds, node), request.n_linkers, request.keep)
     check_hydrogens(bonds, [site for ligand in ligands for site in ligand.sites])
-    parts = [take_part(bonds, ligand, request.shell) for ligand in ligands]
+    parts = [take_part(bonds, ligand, request.shells) for ligand in ligands]
     electrons = _electrons(bonds, node, parts, request)
     sites = [*node, *(site for part in parts for site in part.sites)]
     caps = [cap for part in parts for cap in part.caps]
@@ -198,7 +198,7 @@ def _check_caps(
                 other = bonds.label(sites[j]) if j < len(sites) else "another cap"
                 raise StructureError(
                     f"{_told(bonds, cap)} would be {distance:.2f} Angstrom from {other}: keep that "
-                    "linker whole, or choose another shell"
+                    "linker whole, or choose other shells"
                 )
 
 

@@ -78,7 +78,7 @@ def test_a_kept_linker_ends_in_a_free_acid(mof5):
 
 
 def test_a_further_shell_leaves_benzoates(mof5):
-    cluster = cut_out(mof5, CutRequest(centre="Zn", n_linkers=0, shell=2))
+    cluster = cut_out(mof5, CutRequest(centre="Zn", n_linkers=0, shells=2))
     assert formula(cluster.species) == "C42 H30 O13 Zn4"  # Zn4O(C6H5COO)6
     assert cluster.species.charge == 0
 
@@ -198,8 +198,8 @@ def test_an_unknown_metal_or_atom_is_refused(mof5):
         cut_cluster(mof5, centre=oxygen)
     with pytest.raises(InputError, match="7 linkers are asked for; the node has 6"):
         cut_cluster(mof5, centre="Zn", n_linkers=7)
+    zinc = next(i for i, site in enumerate(mof5) if site.specie.symbol == "Zn")
     with pytest.raises(InputError, match="is in none of the 6 linkers"):
-        zinc = next(i for i, site in enumerate(mof5) if site.specie.symbol == "Zn")
         cut_cluster(mof5, centre="Zn", keep=(zinc,))
 
 
@@ -213,7 +213,7 @@ def test_partly_occupied_sites_are_refused_by_name(mof5):
 def test_overlapping_atoms_are_refused_with_the_closest_pair(mof5):
     doubled = mof5.copy()
     carbon = next(i for i, site in enumerate(mof5) if site.specie.symbol == "C")
-    doubled.append("C", mof5[carbon].coords + [0, 0, 0.6], coords_are_cartesian=True)
+    doubled.append("C", mof5[carbon].coords + np.array([0, 0, 0.6]), coords_are_cartesian=True)
     with pytest.raises(StructureError, match=f"the closest C{carbon + 1}-C107 at 0.600 Angstrom"):
         cut_cluster(doubled, centre="Zn")
 
@@ -243,9 +243,7 @@ def test_missing_hydrogen_is_counted_atom_by_atom(mof5, trimer):
 )
 def test_the_atom_that_lacks_hydrogen_is_named(trimer, bearer, distance, words):
     of_acid_or_amine = []
-    for i, site in enumerate(trimer):
-        if site.specie.symbol != bearer:
-            continue
+    for site in (site for site in trimer if site.specie.symbol == bearer):
         near = trimer.get_neighbors(site, 1.6)
         hydrogens = [n.index for n in near if n.specie.symbol == "H" and n.nn_distance < distance]
         if hydrogens and any(n.specie.symbol == "C" for n in near):
