@@ -105,7 +105,7 @@ def cut_out(structure: Structure, request: CutRequest) -> Cluster:
         n_whole=sum(ligand.is_linker and ligand.is_whole for ligand in ligands),
         charge_rule=electrons.charge_rule,
         spin_rule=electrons.spin_rule,
-        notes=tuple(_notes(bonds, sites)),
+        notes=tuple(_notes(bonds, node, sites, parts)),
     )
 
 
@@ -202,8 +202,22 @@ def _check_caps(
                 )
 
 
-def _notes(bonds: CrystalBonds, sites: Sequence[Site]) -> list[str]:
-    """Return what a user should know: O without H between two metals may be OH."""
+def _notes(
+    bonds: CrystalBonds, node: Sequence[Site], sites: Sequence[Site], parts: Sequence[Part]
+) -> list[str]:
+    """Return what a user should know: bare donors, and O without H that may be OH."""
+    capped = {cap.on for part in parts for cap in part.caps}
+    bare = [
+        bonds.label(site)
+        for site in sites
+        if (metals := bonds.metals_at(site)) and not (site in capped or set(metals) & set(node))
+    ]
+    notes = []
+    if bare:
+        notes.append(
+            f"{', '.join(bare)} lost a metal and got no H: a lone pair, or a charge that the group "
+            "shares with a donor at the node"
+        )
     bridges = [
         bonds.label(site)
         for site in sites
@@ -211,8 +225,9 @@ def _notes(bonds: CrystalBonds, sites: Sequence[Site]) -> list[str]:
         and not bonds.others_at(site)
         and len(bonds.metals_at(site)) == 2
     ]
-    if not bridges:
-        return []
-    return [
-        f"{', '.join(bridges)} without H between two metals: counted as O(2-); if it is OH-, add H"
-    ]
+    if bridges:
+        notes.append(
+            f"{', '.join(bridges)} without H between two metals: counted as O(2-); if it is OH-, "
+            "add H"
+        )
+    return notes

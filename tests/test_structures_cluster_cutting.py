@@ -278,3 +278,46 @@ def test_an_element_without_a_rule_needs_the_charge(trimer):
     given = cut_out(odd, CutRequest(centre="Fe", n_linkers=0, charge=0, multiplicity=6))
     assert (len(given.species.symbols), given.species.charge) == (48, 0)
     assert "as given; no rule" in given.charge_rule
+
+
+@pytest.fixture(scope="module")
+def chain():
+    """Zn(imidazolate)Cl: a zigzag chain, one imidazolate per cell."""
+    angles = np.radians(90 + 72 * np.arange(5))
+    ring = np.stack([np.cos(angles), np.zeros(5), np.sin(angles)], axis=1)
+    elements = ["N" if abs(abs(p[0]) - np.sin(np.radians(72))) < 0.01 else "C" for p in ring]
+    places = [("Zn", 3.15 * p) for p, e in zip(ring, elements, strict=True) if e == "N"][:1]
+    places += [(e, 1.15 * p) for p, e in zip(ring, elements, strict=True)]
+    places += [("H", 2.23 * p) for p, e in zip(ring, elements, strict=True) if e == "C"]
+    places += [("Cl", places[0][1] + np.array([0, 2.2, 0]))]
+    symbols, coords = zip(*places, strict=True)
+    length = 2 * 3.15 * np.sin(np.radians(72))
+    lattice = Lattice.orthorhombic(length, 14, 14)
+    return Structure(lattice, symbols, np.array(coords) + 5, coords_are_cartesian=True)
+
+
+def test_a_ligand_on_both_sides_of_a_node_is_taken_twice(chain):
+    cluster = cut_out(chain, CutRequest(centre="Zn", n_linkers=2))
+    assert formula(cluster.species) == "C6 Cl1 H6 N4 Zn1"  # rings are not cut
+    assert cluster.n_linkers == 2
+    assert cluster.species.charge == -1
+    assert cluster.charge_rule == "1 Zn(+2) + 2 azolate(-1) + 1 halide(-1) = -1"
+    assert "lost a metal and got no H" in cluster.notes[0]
+    assert len(cut_cluster(chain, centre="Zn", n_linkers=0).symbols) == 18
+
+
+def test_oxygen_between_two_metals_is_named_as_oxide_or_hydroxide():
+    pair = Structure(
+        Lattice.cubic(14),
+        ["Fe", "Fe", "O", *["Cl"] * 4],
+        [
+            [1.7, 0, 0],
+            [-1.7, 0, 0],
+            [0, 0.7, 0],
+            *([x, y, 0] for x in (2, -2) for y in (-2.1, 2.2)),
+        ],
+        coords_are_cartesian=True,
+    )
+    cluster = cut_out(pair, CutRequest(centre="Fe", n_linkers=0))
+    assert (cluster.n_metals, cluster.species.charge, cluster.species.multiplicity) == (2, 0, 1)
+    assert "O3 without H between two metals: counted as O(2-)" in cluster.notes[0]
