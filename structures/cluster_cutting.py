@@ -174,8 +174,8 @@ def _spin_rule(
 
 
 def _padded(moments: tuple[int, ...] | None, n_atoms: int) -> tuple[float, ...] | None:
-    """Return moments of all atoms: those of the metals, then zeros."""
-    if moments is None:
+    """Return moments of all atoms: those of the metals, then zeros; None if there are none."""
+    if moments is None or not any(moments):
         return None
     return (*map(float, moments), *[0.0] * (n_atoms - len(moments)))
 
@@ -207,6 +207,8 @@ def _notes(
 ) -> list[str]:
     """Return what a user should know: bare donors, and O without H that may be OH."""
     capped = {cap.on for part in parts for cap in part.caps}
+    # C=O of an acid whose other O got the proton is not bare.
+    capped |= {o for cap in capped for near in bonds.others_at(cap) for o in bonds.others_at(near)}
     bare = [
         bonds.label(site)
         for site in sites

@@ -73,6 +73,8 @@ def test_a_kept_linker_ends_in_a_free_acid(mof5):
     cluster = cut_out(mof5, CutRequest(centre="Zn", n_linkers=1))
     assert formula(cluster.species) == "C13 H10 O15 Zn4"
     assert cluster.species.charge == 0
+    assert cluster.notes == ()
+    assert cluster.species.moments is None
     assert sum("H on O" in cap for cap in cluster.caps) == 1
     assert sum("H on C" in cap for cap in cluster.caps) == 5
 
