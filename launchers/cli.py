@@ -162,6 +162,7 @@ def interface(
     )
 
 
+<<<<<<< HEAD
 @app.command(epilog="Example: heterofire dock H2O C6H6 --anchor 'C6 ring' -n 3 -o placements")
 def dock(
     guest: Annotated[str, typer.Argument(help="A molecule's name or XYZ file.")],
@@ -193,6 +194,37 @@ def dock(
         return
     request = Request(anchor, tuple(head or ()), number, angle, distance, padding)
     print_docked(guest, host, request, output=output, as_json=as_json)
+=======
+@app.command(epilog="Example: heterofire cut MOF.cif --metal Fe --linkers 1 -o cluster.xyz")
+def cut(
+    file: Annotated[Path, typer.Argument(help="The crystal: *.cif, POSCAR, *.xyz.")],
+    metal: Annotated[str, typer.Option(help="An element, or an atom of the file such as Fe12.")],
+    linkers: Annotated[int, typer.Option(min=0, help="Linkers to keep whole.")] = 1,
+    shells: Annotated[int, typer.Option(min=1, help="Cut the others at this C-C bond.")] = 1,
+    keep: Annotated[
+        list[str] | None, typer.Option(help="Keep the linker of this atom; may be repeated.")
+    ] = None,
+    charge: Annotated[int | None, typer.Option(help="In e; default: by rule.")] = None,
+    multiplicity: Annotated[
+        int | None, typer.Option(help="2S+1; default: high-spin metals, coupled to the least.")
+    ] = None,
+    oxidation: Annotated[
+        list[str] | None,
+        typer.Option(help="Such as Fe=3; default: what makes the crystal neutral."),
+    ] = None,
+    padding: Annotated[float, typer.Option(help="Angstrom of vacuum around it.")] = 12.0,
+    output: StructureFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Cut a cluster out of a metal-organic framework, with H where bonds are cut."""
+    from ..structures.cluster_cutting import CutRequest
+    from .cutting import oxidation_of, print_cluster
+
+    options: Any = {"centre": metal, "n_linkers": linkers, "shells": shells, "charge": charge}
+    options |= {"multiplicity": multiplicity, "oxidation": oxidation_of(oxidation or [])}
+    shown: Any = {"keep": keep or (), "padding": padding, "output": output, "as_json": as_json}
+    print_cluster(file, CutRequest(**options), **shown)
+>>>>>>> 8f84f6aadb0bebdf3e7f6b1e09196fe3841530db
 
 
 @app.command(epilog="Example: heterofire identify Ni2Mo3N Ni3Mo3N_eta6 --peaks 40.70,43.01,45.23")

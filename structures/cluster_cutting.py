@@ -31,7 +31,7 @@ class CutRequest:
     n_linkers: int = 1  # how many linkers stay whole: those that begin nearest to the centre
     # Of the other linkers, how many C-C bonds lead up to the cut: 1 leaves the formate of a
     # carboxylate, 2 the benzoate.
-    shell: int = 1
+    shells: int = 1
     keep: tuple[int, ...] = ()  # atoms (from 0) whose linkers stay whole, among the n_linkers
     charge: int | None = None  # instead of that by formal charges
     multiplicity: int | None = None  # instead of high spin coupled to the least total
@@ -76,13 +76,13 @@ def cut_out(structure: Structure, request: CutRequest) -> Cluster:
     InputError
         No such metal or atom; a charge and multiplicity of wrong parity.
     """
-    if request.shell < 1:
-        raise InputError(f"shell {request.shell}: at least one C-C bond leads up to a cut")
+    if request.shells < 1:
+        raise InputError(f"shells {request.shells}: at least one C-C bond leads up to a cut")
     bonds = find_bonds(structure)
     node = find_node(bonds, request.centre)
     ligands = choose_linkers(bonds, find_ligands(bonds, node), request.n_linkers, request.keep)
     check_hydrogens(bonds, [site for ligand in ligands for site in ligand.sites])
-    parts = [take_part(bonds, ligand, request.shell) for ligand in ligands]
+    parts = [take_part(bonds, ligand, request.shells) for ligand in ligands]
     electrons = _electrons(bonds, node, parts, request)
     sites = [*node, *(site for part in parts for site in part.sites)]
     caps = [cap for part in parts for cap in part.caps]
@@ -105,7 +105,7 @@ def cut_out(structure: Structure, request: CutRequest) -> Cluster:
         n_whole=sum(ligand.is_linker and ligand.is_whole for ligand in ligands),
         charge_rule=electrons.charge_rule,
         spin_rule=electrons.spin_rule,
-        notes=tuple(_notes(bonds, sites)),
+        notes=tuple(_notes(bonds, node, sites, parts)),
     )
 
 
@@ -174,8 +174,8 @@ def _spin_rule(
 
 
 def _padded(moments: tuple[int, ...] | None, n_atoms: int) -> tuple[float, ...] | None:
-    """Return moments of all atoms: those of the metals, then zeros."""
-    if moments is None:
+    """Return moments of all atoms: those of the metals, then zeros; None if there are none."""
+    if moments is None or not any(moments):
         return None
     return (*map(float, moments), *[0.0] * (n_atoms - len(moments)))
 
@@ -198,12 +198,28 @@ def _check_caps(
                 other = bonds.label(sites[j]) if j < len(sites) else "another cap"
                 raise StructureError(
                     f"{_told(bonds, cap)} would be {distance:.2f} Angstrom from {other}: keep that "
-                    "linker whole, or choose another shell"
+                    "linker whole, or choose other shells"
                 )
 
 
-def _notes(bonds: CrystalBonds, sites: Sequence[Site]) -> list[str]:
-    """Return what a user should know: O without H between two metals may be OH."""
+def _notes(
+    bonds: CrystalBonds, node: Sequence[Site], sites: Sequence[Site], parts: Sequence[Part]
+) -> list[str]:
+    """Return what a user should know: bare donors, and O without H that may be OH."""
+    capped = {cap.on for part in parts for cap in part.caps}
+    # C=O of an acid whose other O got the proton is not bare.
+    capped |= {o for cap in capped for near in bonds.others_at(cap) for o in bonds.others_at(near)}
+    bare = [
+        bonds.label(site)
+        for site in sites
+        if (metals := bonds.metals_at(site)) and not (site in capped or set(metals) & set(node))
+    ]
+    notes = []
+    if bare:
+        notes.append(
+            f"{', '.join(bare)} lost a metal and got no H: a lone pair, or a charge that the group "
+            "shares with a donor at the node"
+        )
     bridges = [
         bonds.label(site)
         for site in sites
@@ -211,8 +227,9 @@ def _notes(bonds: CrystalBonds, sites: Sequence[Site]) -> list[str]:
         and not bonds.others_at(site)
         and len(bonds.metals_at(site)) == 2
     ]
-    if not bridges:
-        return []
-    return [
-        f"{', '.join(bridges)} without H between two metals: counted as O(2-); if it is OH-, add H"
-    ]
+    if bridges:
+        notes.append(
+            f"{', '.join(bridges)} without H between two metals: counted as O(2-); if it is OH-, "
+            "add H"
+        )
+    return notes

@@ -37,15 +37,15 @@ class Part:
     why_unknown: str = ""  # why no rule gives the charge
 
 
-def take_part(bonds: CrystalBonds, ligand: Ligand, shell: int = 1) -> Part:
+def take_part(bonds: CrystalBonds, ligand: Ligand, shells: int = 1) -> Part:
     """Return what a cluster takes of a ligand.
 
     Parameters
     ----------
-    shell
+    shells
         How many C-C bonds lead from the node up to the cut, where the ligand is not whole.
     """
-    sites = ligand.sites if ligand.is_whole else _near_sites(bonds, ligand, shell)
+    sites = ligand.sites if ligand.is_whole else _near_sites(bonds, ligand, shells)
     taken = set(sites)
     caps = [
         _cap(bonds, site, beyond)
@@ -66,15 +66,15 @@ def take_part(bonds: CrystalBonds, ligand: Ligand, shell: int = 1) -> Part:
     return Part(sites, tuple(caps), tuple(group for group in left if group.charge))
 
 
-def _near_sites(bonds: CrystalBonds, ligand: Ligand, shell: int) -> tuple[Site, ...]:
-    """Return the sites that fewer than `shell` single C-C bonds part from the node."""
+def _near_sites(bonds: CrystalBonds, ligand: Ligand, shells: int) -> tuple[Site, ...]:
+    """Return the sites that fewer than `shells` single C-C bonds part from the node."""
     passed = dict.fromkeys(ligand.donors, 0)
     queue = list(ligand.donors)
     while queue:
         here = queue.pop(0)
         for there in bonds.others_at(here):
             n_passed = passed[here] + _is_single(bonds, ligand, here, there)
-            if n_passed < shell and n_passed < passed.get(there, shell):
+            if n_passed < shells and n_passed < passed.get(there, shells):
                 passed[there] = n_passed
                 queue.append(there)
     return tuple(site for site in ligand.sites if site in passed)

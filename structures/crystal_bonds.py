@@ -46,6 +46,11 @@ class CrystalBonds:
         """Return whether each atom is a metal."""
         return tuple(_is_metal(symbol) for symbol in self.symbols)
 
+    @cached_property
+    def _places(self) -> Floats:
+        """Return where the atoms are; a Structure makes this anew at every call."""
+        return np.asarray(self.structure.cart_coords)
+
     def around(self, site: Site) -> list[Site]:
         """Return the sites that a site is bonded to."""
         atom, (a, b, c) = site
@@ -62,8 +67,8 @@ class CrystalBonds:
     def position(self, site: Site) -> Floats:
         """Return where a site is, in Angstrom."""
         atom, image = site
-        place: Floats = self.structure.frac_coords[atom] + np.asarray(image)
-        return place @ self.structure.lattice.matrix
+        place: Floats = self._places[atom] + np.asarray(image) @ self.structure.lattice.matrix
+        return place
 
     def distance(self, one: Site, other: Site) -> float:
         """Return the distance of two sites in Angstrom."""

@@ -111,7 +111,8 @@ def _of_sulfur(bonds: CrystalBonds, site: Site) -> Group | None:
         others = bonds.others_at(near[0])
         is_thiolate = len(others) > 2 and bonds.distance(site, near[0]) > _THIOLATE
         return Group("thiolate", -1, (site,)) if is_thiolate else None
-    return Group("oxo-anion of S", min(0, len(near) - 2 - len(ends)), ends)
+    charge = min(0, len(near) - 2 - len(ends)) if len(near) > 2 else 0
+    return Group("oxo-anion of S", charge, ends)
 
 
 def _of_phosphorus(bonds: CrystalBonds, site: Site) -> Group | None:

@@ -141,10 +141,18 @@ def _parse(text: str, fmt: str) -> Structure:
 
     atoms = read(io.StringIO(text), format=fmt)
     # ASE keeps one species of a mixed site and goes on; the shares stand in `info` only.
-    shares = atoms.info.get("occupancy", {}).values()
-    if any(len(site) > 1 or abs(sum(site.values()) - 1) > _FULL for site in shares):
+    shares = atoms.info.get("occupancy", {})
+    mixed = {
+        number: " + ".join(f"{symbol} {share:g}" for symbol, share in site.items())
+        for number, site in shares.items()
+        if len(site) > 1 or abs(sum(site.values()) - 1) > _FULL
+    }
+    if mixed:
+        shown = "; ".join(f"atom {int(n) + 1}: {site}" for n, site in list(mixed.items())[:3])
         raise ValueError(
+            f"{len(mixed)} of the {len(shares)} atoms that it lists are partly there ({shown}): "
             "it has partially occupied sites. Order them first, for instance with pymatgen's "
-            "OrderDisorderedStructureTransformation, and give that file"
+            "OrderDisorderedStructureTransformation, or keep one of the alternatives, and give "
+            "that file"
         )
     return AseAtomsAdaptor.get_structure(atoms)

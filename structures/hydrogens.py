@@ -17,6 +17,7 @@ _PLANAR = 345.0  # degrees, sum of the three angles at an atom; 328 is a tetrahe
 _LINEAR = 160.0  # degrees
 _SINGLE_C, _TRIPLE_C = 1.46, 1.25  # Angstrom, to C
 _SINGLE_N, _TRIPLE_N = 1.32, 1.22
+_AMINE = 1.42  # C-N longer than in any aromatic ring or amide
 _SINGLE_O = 1.30
 _OXO = 1.75  # Angstrom, metal to a terminal O without H
 
@@ -65,6 +66,8 @@ def _of_carbon(bonds: CrystalBonds, site: Site) -> tuple[str, str] | None:
     found: tuple[str, str] | None = None
     if not near:
         found = "4", "no neighbours"
+    elif len(near) == 1 and lengths[0] < _TRIPLE_C and bonds.symbols[near[0][0]] == "C":
+        found = "1", f"1 neighbour at {lengths[0]:.2f} Angstrom"  # of an alkyne
     elif len(near) == 1 and lengths[0] > _TRIPLE_C:
         found = "3" if is_single else "2", f"1 neighbour at {lengths[0]:.2f} Angstrom"
     elif len(near) == 2 and total < _LINEAR:
@@ -77,16 +80,18 @@ def _of_carbon(bonds: CrystalBonds, site: Site) -> tuple[str, str] | None:
 def _of_nitrogen(bonds: CrystalBonds, site: Site) -> tuple[str, str] | None:
     """Return how many H an N lacks; rings of N without H are left as they are."""
     near = bonds.others_at(site)
-    shortest = min((bonds.distance(site, other) for other in near), default=0.0)
+    # Only to C: S-N and P-N are long without H, too.
+    carbons = [other for other in near if bonds.symbols[other[0]] == "C"]
+    shortest = min((bonds.distance(site, other) for other in carbons), default=0.0)
     if len(near) == 1 and shortest > _TRIPLE_N:
         if shortest > _SINGLE_N:
             return "2", f"1 neighbour at {shortest:.2f} Angstrom"
         # N=N of an azide, N=C of a thiocyanate: the neighbour goes on in a line.
         return None if _ends_a_line(bonds, site, near[0]) else ("1", "1 neighbour, double bond")
-    if len(near) == 2 and shortest > _SINGLE_N and not bonds.metals_at(site):
-        in_ring = in_small_ring(bonds, site)
-        if not in_ring or shortest > 1.42:  # longer than in any aromatic ring
-            return "1", f"2 neighbours, the nearer at {shortest:.2f} Angstrom"
+    if len(near) == 2 and shortest > _SINGLE_N:
+        is_amide = not bonds.metals_at(site) and ring_of(bonds, site) is None
+        if is_amide or shortest > _AMINE:
+            return "1", f"2 neighbours, C at {shortest:.2f} Angstrom"
     return None
 
 
@@ -112,11 +117,6 @@ def _ends_a_line(bonds: CrystalBonds, site: Site, neighbour: Site) -> bool:
     """Return whether the neighbour's bonds are in a line."""
     others = bonds.others_at(neighbour)
     return len(others) == 2 and _angles(bonds, neighbour, others)[0] > _LINEAR
-
-
-def in_small_ring(bonds: CrystalBonds, site: Site, largest: int = 6) -> bool:
-    """Return whether an atom is in a ring of non-metals of at most so many atoms."""
-    return ring_of(bonds, site, largest) is not None
 
 
 def ring_of(bonds: CrystalBonds, site: Site, largest: int = 6) -> tuple[Site, ...] | None:

@@ -73,12 +73,14 @@ def test_a_kept_linker_ends_in_a_free_acid(mof5):
     cluster = cut_out(mof5, CutRequest(centre="Zn", n_linkers=1))
     assert formula(cluster.species) == "C13 H10 O15 Zn4"
     assert cluster.species.charge == 0
+    assert cluster.notes == ()
+    assert cluster.species.moments is None
     assert sum("H on O" in cap for cap in cluster.caps) == 1
     assert sum("H on C" in cap for cap in cluster.caps) == 5
 
 
 def test_a_further_shell_leaves_benzoates(mof5):
-    cluster = cut_out(mof5, CutRequest(centre="Zn", n_linkers=0, shell=2))
+    cluster = cut_out(mof5, CutRequest(centre="Zn", n_linkers=0, shells=2))
     assert formula(cluster.species) == "C42 H30 O13 Zn4"  # Zn4O(C6H5COO)6
     assert cluster.species.charge == 0
 
@@ -198,8 +200,8 @@ def test_an_unknown_metal_or_atom_is_refused(mof5):
         cut_cluster(mof5, centre=oxygen)
     with pytest.raises(InputError, match="7 linkers are asked for; the node has 6"):
         cut_cluster(mof5, centre="Zn", n_linkers=7)
+    zinc = next(i for i, site in enumerate(mof5) if site.specie.symbol == "Zn")
     with pytest.raises(InputError, match="is in none of the 6 linkers"):
-        zinc = next(i for i, site in enumerate(mof5) if site.specie.symbol == "Zn")
         cut_cluster(mof5, centre="Zn", keep=(zinc,))
 
 
@@ -213,7 +215,7 @@ def test_partly_occupied_sites_are_refused_by_name(mof5):
 def test_overlapping_atoms_are_refused_with_the_closest_pair(mof5):
     doubled = mof5.copy()
     carbon = next(i for i, site in enumerate(mof5) if site.specie.symbol == "C")
-    doubled.append("C", mof5[carbon].coords + [0, 0, 0.6], coords_are_cartesian=True)
+    doubled.append("C", mof5[carbon].coords + np.array([0, 0, 0.6]), coords_are_cartesian=True)
     with pytest.raises(StructureError, match=f"the closest C{carbon + 1}-C107 at 0.600 Angstrom"):
         cut_cluster(doubled, centre="Zn")
 
@@ -243,9 +245,7 @@ def test_missing_hydrogen_is_counted_atom_by_atom(mof5, trimer):
 )
 def test_the_atom_that_lacks_hydrogen_is_named(trimer, bearer, distance, words):
     of_acid_or_amine = []
-    for i, site in enumerate(trimer):
-        if site.specie.symbol != bearer:
-            continue
+    for site in (site for site in trimer if site.specie.symbol == bearer):
         near = trimer.get_neighbors(site, 1.6)
         hydrogens = [n.index for n in near if n.specie.symbol == "H" and n.nn_distance < distance]
         if hydrogens and any(n.specie.symbol == "C" for n in near):
@@ -280,3 +280,46 @@ def test_an_element_without_a_rule_needs_the_charge(trimer):
     given = cut_out(odd, CutRequest(centre="Fe", n_linkers=0, charge=0, multiplicity=6))
     assert (len(given.species.symbols), given.species.charge) == (48, 0)
     assert "as given; no rule" in given.charge_rule
+
+
+@pytest.fixture(scope="module")
+def chain():
+    """Zn(imidazolate)Cl: a zigzag chain, one imidazolate per cell."""
+    angles = np.radians(90 + 72 * np.arange(5))
+    ring = np.stack([np.cos(angles), np.zeros(5), np.sin(angles)], axis=1)
+    elements = ["N" if abs(abs(p[0]) - np.sin(np.radians(72))) < 0.01 else "C" for p in ring]
+    places = [("Zn", 3.15 * p) for p, e in zip(ring, elements, strict=True) if e == "N"][:1]
+    places += [(e, 1.15 * p) for p, e in zip(ring, elements, strict=True)]
+    places += [("H", 2.23 * p) for p, e in zip(ring, elements, strict=True) if e == "C"]
+    places += [("Cl", places[0][1] + np.array([0, 2.2, 0]))]
+    symbols, coords = zip(*places, strict=True)
+    length = 2 * 3.15 * np.sin(np.radians(72))
+    lattice = Lattice.orthorhombic(length, 14, 14)
+    return Structure(lattice, symbols, np.array(coords) + 5, coords_are_cartesian=True)
+
+
+def test_a_ligand_on_both_sides_of_a_node_is_taken_twice(chain):
+    cluster = cut_out(chain, CutRequest(centre="Zn", n_linkers=2))
+    assert formula(cluster.species) == "C6 Cl1 H6 N4 Zn1"  # rings are not cut
+    assert cluster.n_linkers == 2
+    assert cluster.species.charge == -1
+    assert cluster.charge_rule == "1 Zn(+2) + 2 azolate(-1) + 1 halide(-1) = -1"
+    assert "lost a metal and got no H" in cluster.notes[0]
+    assert len(cut_cluster(chain, centre="Zn", n_linkers=0).symbols) == 18
+
+
+def test_oxygen_between_two_metals_is_named_as_oxide_or_hydroxide():
+    pair = Structure(
+        Lattice.cubic(14),
+        ["Fe", "Fe", "O", *["Cl"] * 4],
+        [
+            [1.7, 0, 0],
+            [-1.7, 0, 0],
+            [0, 0.7, 0],
+            *([x, y, 0] for x in (2, -2) for y in (-2.1, 2.2)),
+        ],
+        coords_are_cartesian=True,
+    )
+    cluster = cut_out(pair, CutRequest(centre="Fe", n_linkers=0))
+    assert (cluster.n_metals, cluster.species.charge, cluster.species.multiplicity) == (2, 0, 1)
+    assert "O3 without H between two metals: counted as O(2-)" in cluster.notes[0]
