@@ -25,7 +25,7 @@ def test_charge_spin_symmetry_and_moments_are_shown():
 
 def test_every_stated_value_is_shown_beside_the_built_one():
     lines = format_species(about(build_species("TFSI-"))).splitlines()
-    assert ["stated", "S2-N1-S1", *"126.0 degree built 126.0 +0.0".split()] in [
+    assert ["stated", "S2-N1-S1", "126.0", "degree", "built", "126.0", "+0.0"] in [
         line.split() for line in lines
     ]
     assert sum(line.startswith("stated") for line in lines) > 40
