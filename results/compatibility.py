@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations, pairwise
 
 import numpy as np
+from pymatgen.core import Structure
 
 from ..structures.errors import RunError
 from .records import Run
@@ -91,7 +92,7 @@ def check_meshes(name: str, legs: Sequence[Leg]) -> list[str]:
     RunError
         Two legs are sampled too differently; names both spacings in 1/Angstrom.
     """
-    periodic = [(role, run) for role, run in legs if not is_isolated(run)]
+    periodic = [(role, run) for role, run in legs if not is_isolated(run.structure)]
     if not periodic:
         return []
     shared = [pair for pair in combinations(periodic, 2) if _same_cell(pair[0][1], pair[1][1])]
@@ -131,14 +132,14 @@ def _same_cell(a: Run, b: Run) -> bool:
     return np.allclose(*cells, rtol=_SAME_CELL, atol=_SAME_CELL)
 
 
-def is_isolated(run: Run) -> bool:
+def is_isolated(structure: Structure) -> bool:
     """Return whether 6 Angstrom of vacuum separate the images along all three axes."""
-    lattice = run.structure.lattice
+    lattice = structure.lattice
     volume = lattice.volume
     for axis in range(3):
         b, c = (lattice.matrix[(axis + step) % 3] for step in (1, 2))
         height = volume / float(np.linalg.norm(np.cross(b, c)))
-        position = np.sort(run.structure.frac_coords[:, axis] % 1.0)
+        position = np.sort(structure.frac_coords[:, axis] % 1.0)
         gaps = np.diff(position, append=position[0] + 1.0)
         if float(gaps.max()) * height < _ISOLATED_GAP:
             return False

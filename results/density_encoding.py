@@ -27,6 +27,8 @@ def encode_charges(run: Run) -> tuple[dict[str, Any], Arrays]:
     if run.elf is not None:
         details["elf"] = {"grid": list(run.elf.grid)}
         arrays |= {f"elf.{name}": getattr(run.elf, name) for name in ("z", "mean", "largest")}
+        if run.elf.coarse is not None:
+            arrays["elf.coarse"] = run.elf.coarse
     return details, arrays
 
 
@@ -53,7 +55,7 @@ def decode_elf(details: Mapping[str, Any], arrays: Mapping[str, Floats]) -> ElfP
         return None
     values = {name: arrays[f"elf.{name}"] for name in ("z", "mean", "largest")}
     n1, n2, n3 = details["elf"]["grid"]
-    return ElfProfile(grid=(n1, n2, n3), **values)
+    return ElfProfile(grid=(n1, n2, n3), coarse=arrays.get("elf.coarse"), **values)
 
 
 def encode_difference(record: DensityDifference) -> tuple[dict[str, Any], Arrays]:

@@ -1,31 +1,43 @@
 """From requests and stored runs to properties: every number, or the reason why it is missing."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 
 from ..structures.errors import HeteroError, RunError
+from .aligned_dos import aligned_values, common_zeros
 from .barriers import band_barrier
+from .bond_lengths import bond_values
 from .charges import charge_values, elf_value, transfer_values
+from .choices import with_chosen_legs
+from .complexes import complex_properties
 from .corrections import correction_notes
 from .electronic import band_gap, d_band_centre, dos_at_fermi, run_symbols
+from .elf_lines import elf_line_values
 from .energies import energy_property
 from .interlayers import interlayer_distance
 from .migration import migration_value
 from .pathways import pathway_properties
+from .rates import rate_property
 from .records import GEOMETRY, Band, DensityDifference, Dos, Property, Run, Settings
 from .requests import (
+    AlignedDosRequest,
     BarrierRequest,
+    BondRequest,
     ChargeRequest,
+    ComplexRequest,
     DosRequest,
+    ElfLineRequest,
     ElfRequest,
     EnergyRequest,
     InterlayerRequest,
     MigrationRequest,
     MismatchRequest,
     PathwayRequest,
+    RateRequest,
     Request,
     TransferRequest,
     VibrationRequest,
@@ -34,9 +46,16 @@ from .store import ResultStore
 from .thermochemistry import vibration_values
 from .values import Value
 
-_OF_E0 = EnergyRequest | BarrierRequest | MigrationRequest
+_OF_E0 = EnergyRequest | BarrierRequest | MigrationRequest | ComplexRequest | RateRequest
+_IN_PARTS = (PathwayRequest, ComplexRequest, RateRequest)  # there, one run hides no other
 _OneRun = (
-    DosRequest | InterlayerRequest | ElfRequest | VibrationRequest | TransferRequest | ChargeRequest
+    DosRequest
+    | ElfLineRequest
+    | InterlayerRequest
+    | ElfRequest
+    | VibrationRequest
+    | TransferRequest
+    | ChargeRequest
 )
 _AnyRecord = Run | Band | DensityDifference
 _Record = TypeVar("_Record", Run, Band, DensityDifference)
@@ -77,12 +96,25 @@ class _Derivation:
 
     def properties(self, request: Request) -> list[Property]:
         """Return the properties of one request; none of its failures goes further."""
+        if isinstance(request, AlignedDosRequest):
+            return self._aligned(request)
+        chosen: list[str] = []
+        try:
+            if isinstance(request, EnergyRequest | PathwayRequest | RateRequest):
+                request, chosen = with_chosen_legs(request, self._has, self._run)
+        except HeteroError as error:
+            return self._missing(request, [str(error)])
+        rows = self._of_finished(request)
+        return [replace(row, notes=(*row.notes, *chosen)) for row in rows] if chosen else rows
+
+    def _of_finished(self, request: Request) -> list[Property]:
+        """Return the properties of a request whose legs are one calculation each."""
         absent = [
             f"calculation {key} ({role}) is not finished"
             for role, key in _sources(request)
             if not self._has(key)
         ]
-        if absent and not isinstance(request, PathwayRequest):  # there, one state hides no other
+        if absent and not isinstance(request, _IN_PARTS):
             return self._missing(request, absent)
         try:
             return self._derived(request)
@@ -96,6 +128,9 @@ class _Derivation:
             EnergyRequest: self._energy,
             BarrierRequest: self._barriers,
             MigrationRequest: self._migration,
+            BondRequest: self._bonds,
+            ComplexRequest: lambda r: complex_properties(r, self.properties, self._has, self._get),
+            RateRequest: lambda r: [rate_property(r, self.properties, self._has)],
         }
         return ways.get(type(request), self._of_run)(request)
 
@@ -125,6 +160,8 @@ class _Derivation:
             values = [_interlayer_value(run, request)]
         elif isinstance(request, ElfRequest):
             values = [elf_value(run, request)]
+        elif isinstance(request, ElfLineRequest):
+            values = elf_line_values(run, request)
         else:
             values = vibration_values(run, request)
         return self._wrap(request, (run,), values)
@@ -158,6 +195,40 @@ class _Derivation:
         ]
         records: list[_AnyRecord] = [*bands, *(run for pair in ends for run in pair)]
         return self._wrap(request, records, [migration_value(request, bands, ends)])
+
+    def _get(self, key: str) -> Run:
+        return self._checked(self._run(key))
+
+    def _bonds(self, request: BondRequest) -> list[Property]:
+        """Return bond lengths, changes and pieces of one run."""
+        run = self._get(request.key)
+        before = None if request.before is None else self._get(request.before)
+        runs = (run,) if before is None else (run, before)
+        return self._wrap(request, runs, bond_values(run, request, before))
+
+    def _aligned(self, request: AlignedDosRequest) -> list[Property]:
+        """Return levels and DOS of each system on one scale; one that is missing hides no other."""
+        runs, gone = dict[str, Run](), dict[str, str]()
+        for name, key in request.systems.items():
+            try:
+                runs[name] = self._get(key)
+            except HeteroError as error:
+                gone[name] = str(error) if self._has(key) else f"calculation {key} is not finished"
+        try:
+            zeros = common_zeros(runs, request)
+        except HeteroError as error:
+            zeros, gone = {}, gone | dict.fromkeys(runs, str(error))
+        rows = []
+        for name, key in request.systems.items():
+            one = request.model_copy(update={"model": name, "systems": {name: key}})
+            try:
+                if name in gone:
+                    raise RunError(gone[name])
+                values = aligned_values(runs[name], zeros[name], request.d_elements)
+                rows += self._wrap(one, (runs[name],), values)
+            except HeteroError as error:
+                rows += self._missing(one, [str(error)])
+        return rows
 
     def _mismatches(self, request: MismatchRequest) -> list[Property]:
         """Return the mismatch of two layers by each definition."""
@@ -227,7 +298,7 @@ class _Derivation:
                 model=request.model,
                 quantity=quantity,
                 label=request.label,
-                reference=request.reference if isinstance(request, EnergyRequest) else "",
+                reference=getattr(request, "reference", ""),
                 value=None,
                 unit=unit,
                 energy_kind="E0" if isinstance(request, _OF_E0) else "",

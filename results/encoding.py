@@ -111,8 +111,10 @@ def _encode_run(run: Run) -> tuple[Row, dict[str, Floats]]:
         arrays["site_charges.net"] = run.site_charges.net
         details["site_charges"] = {"scheme": run.site_charges.scheme}
     more_details, more_arrays = encode_charges(run)
-    details |= more_details | _cores(run)
+    details |= more_details | _cores(run) | _vacuum(run)
     arrays |= more_arrays | encode_vibrations(run)
+    if run.moments is not None:
+        arrays["moments"] = run.moments
     magnetization = None if run.magnetization is None else float(run.magnetization)
     row = {
         "kind": "run",
@@ -152,6 +154,12 @@ def _parts(record: Run | Band) -> dict[str, Any]:
 def _cores(record: Run | Band) -> dict[str, Any]:
     """Return the detail of how many cores there were; nothing where that is unknown."""
     return {} if record.n_cores is None else {"n_cores": int(record.n_cores)}
+
+
+def _vacuum(run: Run) -> dict[str, Any]:
+    """Return the vacuum level and its spread; nothing where there are none, as of before."""
+    both = {"vacuum_level": run.vacuum_level, "vacuum_spread": run.vacuum_spread}
+    return {name: float(value) for name, value in both.items() if value is not None}
 
 
 def _encode_band(band: Band) -> tuple[Row, dict[str, Floats]]:
@@ -244,6 +252,9 @@ def _decode_run(row: Mapping[str, Any], arrays: Mapping[str, Floats]) -> Run:
         bader=decode_bader(details, arrays),
         elf=decode_elf(details, arrays),
         vibrations=decode_vibrations(arrays),
+        moments=arrays.get("moments"),
+        vacuum_level=details.get("vacuum_level"),
+        vacuum_spread=details.get("vacuum_spread"),
     )
 
 

@@ -73,6 +73,7 @@ class Outcar:
     chain_force: float | None  # largest nudged force of an image as VTST prints it, eV/A
     is_climbing: bool  # VTST took LCLIMB; plain VASP ignores the tag
     site_electrons: Floats | None  # (n_atoms,) "total charge" of each atom
+    site_moments: Floats | None  # (n_atoms,) "magnetization (x)", Bohr magnetons
     is_relaxed: bool  # "reached required accuracy"
     is_stopped: bool  # STOPCAR
     vibrations: Vibrations | None
@@ -146,7 +147,8 @@ def _read(path: Path, data: bytes) -> Outcar:
         forces=forces,
         chain_force=_chain_force(path, data),
         is_climbing=re.search(rb"NEB:\s+LCLIMB\s+T", header) is not None,
-        site_electrons=_site_electrons(path, data, n_atoms),
+        site_electrons=_site_table(path, data, n_atoms, "total charge"),
+        site_moments=_site_table(path, data, n_atoms, "magnetization (x)"),
         is_relaxed=b"reached required accuracy" in data,
         is_stopped=b"soft stop encountered" in data or b"hard stop encountered" in data,
         vibrations=read_modes(path, data, n_atoms),
@@ -281,17 +283,17 @@ def _chain_force(path: Path, data: bytes) -> float | None:
     return None if token is None else _number(path, token, "FORCES: max atom")
 
 
-def _site_electrons(path: Path, data: bytes, n_atoms: int) -> Floats | None:
-    """Return the last "total charge" table's last column."""
-    start = data.rfind(b"\n total charge")
+def _site_table(path: Path, data: bytes, n_atoms: int, title: str) -> Floats | None:
+    """Return the last column of the last table of this title; None without one."""
+    start = data.rfind(b"\n " + title.encode())
     lines = data[start : start + 120 * (n_atoms + 12)].split(b"\n") if start >= 0 else []
     first = next((i for i, line in enumerate(lines) if line.startswith(b"# of ion")), None)
     if first is None:
         return None
     rows = [line.split() for line in lines[first + 2 : first + 2 + n_atoms]]
     if [row[0] for row in rows if row] != [str(i + 1).encode() for i in range(n_atoms)]:
-        raise RunError(f"{path}: the table 'total charge' has not {n_atoms} atoms. {_AGAIN}")
-    return np.array([_number(path, row[-1], "total charge") for row in rows])
+        raise RunError(f"{path}: the table '{title}' has not {n_atoms} atoms. {_AGAIN}")
+    return np.array([_number(path, row[-1], title) for row in rows])
 
 
 def _read_parameters(header: str) -> dict[str, int | float | str | bool]:

@@ -114,7 +114,7 @@ def state_requests(request: PathwayRequest) -> list[tuple[EnergyRequest, dict[st
                 legs=state.legs if i else state.legs or itself,
                 equation=state.equation,
             ),
-            {"route": request.label, "state": state.name, "position": i},
+            {"route": request.label, "state": state.name, "position": i, "cell": state.cell},
         )
         for i, state in enumerate(request.states)
     ]

@@ -93,6 +93,7 @@ class ElfProfile:
     mean: Floats  # (n,), dimensionless, 0 to 1; spin channels averaged
     largest: Floats  # (n,)
     grid: tuple[int, int, int]
+    coarse: Floats | None = None  # (m1, m2, m3) points about 0.2 Angstrom apart, for slices
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +157,9 @@ class Run:
     notes: tuple[str, ...] = ()  # e.g. tags the engine did not honour
     parts: tuple[Part, ...] = ()  # before the last one; their steps and times are counted above
     n_cores: int | None = None  # MPI ranks times threads; None where no file tells
+    moments: Floats | None = None  # (n_atoms,) Bohr magnetons, as in OUTCAR; None without spin
+    vacuum_level: float | None = None  # eV, on the scale of the eigenvalues; None where not known
+    vacuum_spread: float | None = None  # eV, how far the potential is from flat out there
 
 
 @dataclass(frozen=True, kw_only=True)

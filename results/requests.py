@@ -1,6 +1,7 @@
 """What to derive once the runs are there: plain records that travel in a FireWorks spec."""
 
-from typing import Annotated, Any, Literal
+from itertools import pairwise
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -8,40 +9,47 @@ from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     model_serializer,
+    model_validator,
 )
 
-Sources = list[tuple[str, str]]  # role and key of each calculation that is needed
-Wanted = list[tuple[str, str]]  # quantity and unit of each property that follows
+from .molecule_requests import (
+    AlignedDosRequest,
+    BondRequest,
+    ComplexRequest,
+    ElfLineRequest,
+    PartRequest,
+    PlacementRequest,
+)
+from .request_bases import BaseRequest, LegRequest, RunRequest, Sources, Wanted, leg_sources
+
+__all__ = [
+    "AlignedDosRequest",
+    "BarrierRequest",
+    "BondRequest",
+    "ChargeRequest",
+    "ComplexRequest",
+    "DosRequest",
+    "ElfLineRequest",
+    "ElfRequest",
+    "EnergyRequest",
+    "HopRequest",
+    "InterlayerRequest",
+    "LegRequest",
+    "MigrationRequest",
+    "MismatchRequest",
+    "PartRequest",
+    "PathwayRequest",
+    "PlacementRequest",
+    "RateRequest",
+    "Request",
+    "StateRequest",
+    "StepBandRequest",
+    "TransferRequest",
+    "VibrationRequest",
+]
 
 
-class _Request(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    model: str  # "MoS2@NC"
-    label: str  # site, path or route
-
-
-class _RunRequest(_Request):
-    """What follows from one run."""
-
-    key: str
-
-    def sources(self) -> Sources:
-        """Return role and key of every calculation that is needed."""
-        return [(f"{self.model} {self.label}", self.key)]
-
-
-class LegRequest(BaseModel):
-    """A term of an energy: factor times the E0 of a calculation, or an electron (key None)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    role: str
-    factor: float  # positive for products, negative for reactants
-    key: str | None = None  # None: an electron at the vacuum level, energy 0, charge -1
-
-
-class EnergyRequest(_Request):
+class EnergyRequest(BaseRequest):
     """A binding, reaction or formation energy: the sum over its legs, divided by ``per``."""
 
     kind: Literal["energy"] = "energy"
@@ -54,14 +62,14 @@ class EnergyRequest(_Request):
 
     def sources(self) -> Sources:
         """Return role and key of every calculation that is needed."""
-        return [(leg.role, leg.key) for leg in self.legs if leg.key is not None]
+        return leg_sources(self.legs)
 
     def wanted(self) -> Wanted:
         """Return quantity and unit of the energy."""
         return [(self.quantity, f"eV/{self.per_what}" if self.per_what else "eV")]
 
 
-class BarrierRequest(_Request):
+class BarrierRequest(BaseRequest):
     """Barriers forward and back along a band."""
 
     kind: Literal["barrier"] = "barrier"
@@ -96,7 +104,7 @@ class HopRequest(BaseModel):
     edges: tuple[tuple[int, int, int, int], ...] = Field(min_length=1)
 
 
-class MigrationRequest(_Request):
+class MigrationRequest(BaseRequest):
     """The barrier of the lowest path from cell to cell through several hops."""
 
     kind: Literal["migration"] = "migration"
@@ -121,7 +129,7 @@ class MigrationRequest(_Request):
         return [("migration barrier", "eV")]
 
 
-class DosRequest(_RunRequest):
+class DosRequest(RunRequest):
     """DOS, its value at the Fermi level, gap, and d-band centres of ``d_elements``."""
 
     kind: Literal["dos"] = "dos"
@@ -143,7 +151,7 @@ class DosRequest(_RunRequest):
         return [("DOS at E_F", "states/eV/cell"), *per_area, ("band gap", "eV"), *centres]
 
 
-class InterlayerRequest(_RunRequest):
+class InterlayerRequest(RunRequest):
     """Distance between the facing atom planes of two layers, in Angstrom."""
 
     kind: Literal["interlayer"] = "interlayer"
@@ -155,7 +163,7 @@ class InterlayerRequest(_RunRequest):
         return [("interlayer distance", "Angstrom")]
 
 
-class ChargeRequest(_RunRequest):
+class ChargeRequest(RunRequest):
     """Net charge of an element's atoms, in every scheme that the run has."""
 
     kind: Literal["charge"] = "charge"
@@ -173,7 +181,7 @@ class ChargeRequest(_RunRequest):
         return [(f"net charge of {self.element}", "e")]
 
 
-class TransferRequest(_RunRequest):
+class TransferRequest(RunRequest):
     """Electrons that the fragments of a whole gain, in every scheme that there is."""
 
     kind: Literal["transfer"] = "transfer"
@@ -192,7 +200,7 @@ class TransferRequest(_RunRequest):
         return [(f"electrons gained by {name}", "e") for name in self.show]
 
 
-class ElfRequest(_RunRequest):
+class ElfRequest(RunRequest):
     """Largest electron localization function in the plane between two layers."""
 
     kind: Literal["elf"] = "elf"
@@ -204,7 +212,7 @@ class ElfRequest(_RunRequest):
         return [("largest ELF between the layers", "")]
 
 
-class VibrationRequest(_RunRequest):
+class VibrationRequest(RunRequest):
     """What the motion of the nuclei adds to an energy: of an adsorbate, or of a molecule."""
 
     kind: Literal["vibration"] = "vibration"
@@ -219,7 +227,7 @@ class VibrationRequest(_RunRequest):
         return [("ZPE", "eV"), ("-TS", "eV"), ("F_vib", "eV")]
 
 
-class MismatchRequest(_Request):
+class MismatchRequest(BaseRequest):
     """How badly two layers fit: known from the geometry, no run is needed."""
 
     kind: Literal["mismatch"] = "mismatch"
@@ -246,7 +254,7 @@ class StateRequest(BaseModel):
     cell: str  # key of the state's relaxed cell
 
 
-class PathwayRequest(_Request):
+class PathwayRequest(BaseRequest):
     """Energies of the states of a route, of its steps, and the largest step."""
 
     kind: Literal["pathway"] = "pathway"
@@ -263,7 +271,7 @@ class PathwayRequest(_Request):
         found: Sources = []
         for state in self.states:
             found.append((state.name, state.cell))
-            found += [(leg.role, leg.key) for leg in state.legs if leg.key is not None]
+            found += leg_sources(state.legs)
             if state.vibrations is not None and self.has_vibrations:
                 found.append((f"vibrations of {state.name}", state.vibrations))
         return found
@@ -279,6 +287,66 @@ class PathwayRequest(_Request):
         return wanted
 
 
+class StepBandRequest(BaseModel):
+    """The band of a step of a pathway."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    to: str  # name of the state that the step leads to
+    band: str  # key of the NEB calculation
+    initial: str  # keys of the relaxed end points
+    final: str
+
+
+class RateRequest(BaseRequest):
+    """The largest barrier of a route whose bond-breaking steps have bands."""
+
+    kind: Literal["rds"] = "rds"
+    states: tuple[StateRequest, ...] = Field(min_length=2)  # those of the pathway
+    breaking: tuple[str, ...] = Field(min_length=1)  # states that bond-breaking steps lead to
+    bands: tuple[StepBandRequest, ...] = ()
+
+    @model_validator(mode="after")
+    def _steps_are_there(self) -> Self:
+        """Refuse names that no step leads to."""
+        reached = [state.name for state in self.states[1:]]
+        named = [*self.breaking, *(band.to for band in self.bands)]
+        if unknown := [name for name in named if name not in reached]:
+            raise ValueError(f"no step leads to {', '.join(unknown)}: name one of {reached}")
+        return self
+
+    def pathway(self) -> PathwayRequest:
+        """Return the pathway whose steps these are."""
+        return PathwayRequest(model=self.model, label=self.label, states=self.states)
+
+    def barriers(self) -> list[tuple[StepBandRequest, BarrierRequest]]:
+        """Return each step with a band, and the barrier that goes by the step's name."""
+        before = {end.name: start.name for start, end in pairwise(self.states)}
+        return [
+            (
+                step,
+                BarrierRequest(
+                    model=self.model,
+                    label=f"{self.label}: {before[step.to]} -> {step.to}",
+                    band=step.band,
+                    initial=step.initial,
+                    final=step.final,
+                    ion="",
+                ),
+            )
+            for step in self.bands
+        ]
+
+    def sources(self) -> Sources:
+        """Return role and key of every calculation that is needed."""
+        bands = [source for _, barrier in self.barriers() for source in barrier.sources()]
+        return [*self.pathway().sources(), *bands]
+
+    def wanted(self) -> Wanted:
+        """Return quantity and unit of the barrier."""
+        return [("rate-determining barrier", "eV")]
+
+
 Request = Annotated[
     EnergyRequest
     | BarrierRequest
@@ -290,6 +358,11 @@ Request = Annotated[
     | ElfRequest
     | VibrationRequest
     | MismatchRequest
-    | PathwayRequest,
+    | PathwayRequest
+    | ComplexRequest
+    | BondRequest
+    | AlignedDosRequest
+    | ElfLineRequest
+    | RateRequest,
     Field(discriminator="kind"),
 ]

@@ -10,9 +10,10 @@ import numpy as np
 from ..structures.errors import RunError
 from .convergence import early_breach_note, free_force, unconverged_reasons
 from .outcar import Outcar
-from .records import Bands, Dos, Run, Settings, SiteCharges
+from .records import Bands, Dos, Floats, Run, Settings, SiteCharges
 from .run_reports import engine_notes, read_corrections, read_engine_report, screen_notes
 from .run_settings import engine_settings, merge_parameters, vasp_settings
+from .vacuum_levels import find_vacuum_level
 from .vasprun import Vasprun
 from .vibrations import checked_vibrations
 
@@ -34,6 +35,7 @@ def assemble_run(
     reasons = _reasons(vasprun, outcar, max_force, has_modes=vibrations is not None)
     breach = early_breach_note(vasprun.parameters, vasprun.electronic_steps)
     early = [breach] if breach else []
+    vacuum, vacuum_notes = find_vacuum_level(folder, report)
     return Run(
         folder=str(folder),
         settings=_settings(vasprun, report),
@@ -60,8 +62,14 @@ def assemble_run(
         site_charges=_site_charges(vasprun, outcar, report),
         vibrations=vibrations,
         corrections=corrections,
-        notes=(*notes, *early, *engine_notes(report), *log_notes, *screen_notes(folder)),
+        notes=(
+            *(*notes, *early, *engine_notes(report), *log_notes, *screen_notes(folder)),
+            *vacuum_notes,
+        ),
         n_cores=None if outcar is None else outcar.n_cores,
+        moments=_moments(vasprun, outcar),
+        vacuum_level=None if vacuum is None else vacuum.level,
+        vacuum_spread=None if vacuum is None else vacuum.spread,
     )
 
 
@@ -108,6 +116,13 @@ def _magnetization(vasprun: Vasprun, outcar: Outcar | None) -> float | None:
         return None
     up, down = np.einsum("skb,k->s", bands.occupations, bands.weights)
     return float(up - down)
+
+
+def _moments(vasprun: Vasprun, outcar: Outcar | None) -> Floats | None:
+    """Return the moment of each atom of a collinear run; LORBIT below 10 leaves none."""
+    if outcar is None or int(vasprun.parameters.get("ISPIN", 1)) != 2:
+        return None
+    return outcar.site_moments
 
 
 def _elapsed(outcar: Outcar | None, report: Mapping[str, Any] | None) -> float:

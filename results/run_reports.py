@@ -95,7 +95,7 @@ def _load(path: Path) -> Mapping[str, Any]:
 
 
 def engine_notes(report: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """Return the tags an engine did not honour, one sentence each.
+    """Return the tags an engine did not honour, and moments it lost, one sentence each.
 
     Examples
     --------
@@ -103,9 +103,10 @@ def engine_notes(report: Mapping[str, Any] | None) -> tuple[str, ...]:
     ('IVDW: built in', 'ENCUT: no plane waves')
     """
     noted = (report or {}).get("noted", {})
+    lost = tuple(f"MAGMOM: {word}" for word in (report or {}).get("spin", {}).get("lost", ()))
     if isinstance(noted, Mapping):
-        return tuple(f"{tag}: {note}" for tag, note in noted.items())
-    return tuple(str(note) for note in noted)
+        return (*(f"{tag}: {note}" for tag, note in noted.items()), *lost)
+    return (*(str(note) for note in noted), *lost)
 
 
 def read_corrections(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -14,6 +14,7 @@ from ase.build import molecule as g2_molecule
 from numpy.typing import NDArray
 
 from .errors import InputError
+from .mof_clusters import build_cluster_named, cluster_names
 from .molecule_library import build_molecule, library_names
 from .species import Species
 
@@ -32,7 +33,7 @@ def species_names() -> tuple[str, ...]:
     >>> "PS4(3-)" in species_names(), "TFSI-" in species_names()
     (True, True)
     """
-    return (*_BUILDERS, *library_names())
+    return (*_BUILDERS, *library_names(), *cluster_names())
 
 
 def build_species(name: str) -> Species:
@@ -56,6 +57,8 @@ def build_species(name: str) -> Species:
     """
     if name in library_names():
         return build_molecule(name)
+    if name in cluster_names():
+        return build_cluster_named(name)
     if name in _BUILDERS:
         build, charge, multiplicity = _BUILDERS[name]
         symbols, positions = build()

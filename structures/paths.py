@@ -77,7 +77,7 @@ def interpolate(
     if method == "idpp":
         giving_way = _crowded(initial, positions, movers)
         positions = _idpp(initial.lattice.matrix, positions, [*movers, *giving_way])
-    images = [_with_positions(initial, coords) for coords in positions]
+    images = [with_positions(initial, coords) for coords in positions]
     for number, image in enumerate(images):
         _check_image(image, number, method)
     return images
@@ -143,7 +143,7 @@ def check_endpoints(
     >>> from heterofire.structures.layers import graphene
     >>> check_endpoints(graphene(), graphene())
     """
-    _check_same_atoms(initial, final)
+    check_same_atoms(initial, final)
     for structure in (initial, final):
         check_structure(structure)
     if check_order:
@@ -152,8 +152,14 @@ def check_endpoints(
     _check_shifts(initial, final, movers, max_shift)
 
 
-def _check_same_atoms(initial: Structure, final: Structure) -> None:
-    """Refuse another number of atoms, another order of elements, another cell."""
+def check_same_atoms(initial: Structure, final: Structure) -> None:
+    """Refuse another number of atoms, another order of elements, another cell.
+
+    Raises
+    ------
+    StructureError
+        Names the first difference.
+    """
     before, after = ([site.specie.symbol for site in s] for s in (initial, final))
     if len(before) != len(after):
         raise StructureError(f"the end points have {len(before)} and {len(after)} atoms")
@@ -303,8 +309,8 @@ def _pair_potential(
     return float((miss**2 / d**4).sum()), gradient
 
 
-def _with_positions(template: Structure, positions: Floats) -> Structure:
-    """Return the template with other Cartesian coordinates, not wrapped into the cell."""
+def with_positions(template: Structure, positions: Floats) -> Structure:
+    """Return the template with other Cartesian coordinates (n, 3), not wrapped into the cell."""
     return Structure(
         template.lattice,
         template.species,

@@ -239,7 +239,7 @@ def test_a_charged_cell_with_images_is_refused(tmp_path, capsys):
 
 
 def test_a_charged_molecule_keeps_its_charge(tmp_path):
-    incar = "NELECT = 7\nIDIPOL = 4\n"
+    incar = "NELECT = 7\nIDIPOL = 4\nISPIN = 2\n"
     folder = write_folder(tmp_path, water(), incar, POTCAR_spec="O\nH\n")
     assert run_engine("xtb", folder) == 0
     assert vasprun(folder).parameters["NELECT"] == pytest.approx(7.0)

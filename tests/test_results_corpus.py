@@ -94,6 +94,12 @@ def test_outcar_gives_the_numbers_of_the_reference(name):
         assert outcar.magnetization is None
     if entry["n_mag"]:
         assert len(outcar.site_electrons) == entry["n_mag"] == outcar.n_atoms
+    if outcar.site_moments is not None:
+        # What is outside of the PAW spheres has a moment, too, but not a large one.
+        assert len(outcar.site_moments) == outcar.n_atoms
+        assert outcar.site_moments.sum() == pytest.approx(
+            outcar.magnetization or 0.0, rel=0.1, abs=0.1
+        )
 
 
 @pytest.mark.parametrize("name", of_type("vasprun"))

@@ -162,14 +162,14 @@ def test_without_a_shared_cell_a_fine_leg_does_no_harm_and_a_coarse_one_does(mak
 def test_an_atom_in_a_box_is_exempt_from_the_mesh(runs, make_run):
     runs["K atom"] = make_run(runs["K atom"].structure, -5.0, kpoint_spacing=5.0)
     assert _energy(_binding(), runs).value == pytest.approx(-1.5)
-    assert is_isolated(runs["K atom"])
-    assert not is_isolated(runs["host"])
-    assert not is_isolated(runs["bcc K"])
+    assert is_isolated(runs["K atom"].structure)
+    assert not is_isolated(runs["host"].structure)
+    assert not is_isolated(runs["bcc K"].structure)
 
 
 def test_a_molecule_across_the_cell_boundary_is_still_isolated(make_run):
     structure = Structure(Lattice.cubic(12), ["S", "S"], [[0.95, 0.5, 0.5], [0.1, 0.5, 0.5]])
-    assert is_isolated(make_run(structure))
+    assert is_isolated(structure)
 
 
 def test_an_unconverged_leg_marks_the_energy(runs, make_run):

@@ -63,6 +63,7 @@ def test_a_run_without_dos_comes_back_without_dos(store, label, make_run, make_s
     assert back.dos is None
     assert back.bands is None
     assert back.site_charges is None
+    assert (back.moments, back.vacuum_level, back.vacuum_spread) == (None, None, None)
 
 
 def test_a_negative_zero_is_not_taken_for_damage(store, label, full_run):

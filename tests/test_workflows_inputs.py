@@ -295,14 +295,13 @@ def test_free_atom_has_its_moment_and_is_not_relaxed(potassium_atom):
     [
         (water(), None, None),
         (hydroxyl(), None, [1.0, 1.0]),
-        (hydroxyl(), False, None),
         (water(), True, [1.0, 1.0, 1.0]),
-        (box(["Fe", "O"], [[6, 6, 6], [7.6, 6, 6]]), None, [5.0, 0.0]),
+        (box(["Fe", "O"], [[6, 6, 6], [7.6, 6, 6]]), None, [4.0, 0.0]),
         (box(["Fe", "Fe"], [[6, 6, 6], [8, 6, 6]]), [5, -5], [5.0, -5.0]),
         (box(["Fe", "O"], [[6, 6, 6], [7.6, 6, 6]]), {"O": 2}, [0.0, 2.0]),
         (box(["S"], [[6, 6, 6]]), None, [2.0]),
     ],
-    ids=["closed", "radical", "off", "on", "magnetic", "by atom", "by element", "triplet atom"],
+    ids=["closed", "radical", "on", "magnetic", "by atom", "by element", "triplet atom"],
 )
 def test_spin_follows_the_species_or_the_request(structure, spin, expected):
     incar = make_inputs(structure, task="molecule", profile="paper", spin=spin).incar
@@ -418,3 +417,67 @@ def test_folder_that_cannot_be_written_is_named(tmp_path, mos2):
     inputs = make_inputs(mos2, task="relax", profile="quick")
     with pytest.raises(HeteroError, match=r"cannot write .*file/run/INCAR"):
         write_inputs(inputs, mos2, tmp_path / "file" / "run")
+
+
+MOLECULAR = ("relax", "static", "dos", "charge", "elf", "neb", "vibrations")
+
+
+@pytest.mark.parametrize("profile", ["quick", "paper", "converged"])
+@pytest.mark.parametrize("task", MOLECULAR)
+def test_any_task_of_a_molecule_has_the_box_of_the_task_molecule(task, profile):
+    relaxed = make_inputs(water(), task="molecule", profile=profile)
+    images = 3 if task == "neb" else None
+    inputs = make_inputs(water(), task=task, profile=profile, is_molecule=True, images=images)
+    for tag in ("IDIPOL", "LDIPOL", "DIPOL", "ISMEAR", "SIGMA", "ENCUT", "IVDW"):
+        assert inputs.incar.get(tag) == relaxed.incar.get(tag), tag
+    assert inputs.kpoints == relaxed.kpoints
+    assert inputs.incar["IDIPOL"] == 4
+
+
+def test_a_molecule_keeps_the_steps_of_its_own_task():
+    def tags(task, **options):
+        return make_inputs(water(), task=task, profile="paper", is_molecule=True, **options).incar
+
+    assert tags("relax")["NSW"] > 0
+    assert tags("static")["NSW"] == 0
+    assert tags("neb", images=3)["IMAGES"] == 3
+    assert tags("charge")["LAECHG"] is True
+    assert tags("relax", charge=-2)["LMONO"] is True
+
+
+def test_the_levels_of_a_molecule_come_with_the_potential_far_away(mos2):
+    box_dos = make_inputs(water(), task="dos", profile="quick", is_molecule=True)
+    assert box_dos.incar["LVHAR"] is True
+    assert "LVHAR" not in make_inputs(mos2, task="dos", profile="quick").incar
+    assert "LVHAR" not in make_inputs(water(), task="molecule", profile="quick").incar
+
+
+def test_a_molecule_is_no_crystal():
+    with pytest.raises(InputError, match="task 'bulk' is for crystals"):
+        make_inputs(water(), task="bulk", profile="quick", is_molecule=True)
+
+
+@pytest.mark.parametrize(
+    ("structure", "options"),
+    [
+        (hydroxyl(), {"spin": False}),
+        (hydroxyl(), {"overrides": {"ISPIN": 1}}),
+        (water(), {"charge": -1, "overrides": {"ISPIN": 1}}),
+        (box(["Li"], [[6, 6, 6]]), {"overrides": {"ISPIN": 1}}),
+    ],
+    ids=["spin off", "override", "ion", "atom"],
+)
+def test_an_unpaired_electron_without_spin_is_refused(structure, options):
+    with pytest.raises(InputError, match="an odd number, leave one unpaired"):
+        make_inputs(structure, task="molecule", profile="quick", **options)
+
+
+def test_a_metal_may_have_an_odd_number_of_electrons_without_spin():
+    lithium = Structure(Lattice.cubic(3.5), ["Li"], [[0, 0, 0]])
+    inputs = make_inputs(lithium, task="bulk", profile="quick", overrides={"ISPIN": 1})
+    assert inputs.incar["ISPIN"] == 1
+
+
+def test_moments_that_the_electrons_cannot_have_are_warned_about():
+    inputs = make_inputs(water(), task="molecule", profile="quick", spin=[1, 0, 0])
+    assert any("MAGMOM sums to 1" in warning for warning in inputs.warnings)

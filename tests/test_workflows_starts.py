@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from heterofire.structures.errors import RunError
+from heterofire.structures.transformations import TakeAway
 from heterofire.workflows.planning import plan_study
-from heterofire.workflows.starts import start_structure
+from heterofire.workflows.starts import start_structure, starting_role
 from heterofire.workflows.study import parse_study
 
 STUDY = """\
@@ -64,10 +65,52 @@ def test_a_host_of_other_atoms_is_refused(planned, lifted):
     end = planned["Li-hop-surface-1/initial"]
     other = end.structure.copy()
     other.replace(0, "W")
-    with pytest.raises(RunError, match="does not begin with the atoms of its host"):
+    with pytest.raises(RunError, match="does not hold the atoms of its host"):
         start_structure(replace(end, structure=other), lifted, "host")
 
 
 def test_without_the_host_the_hop_says_what_is_missing(planned, store):
     with pytest.raises(RunError, match="not in the result store"):
         start_structure(planned["Li-hop-surface-1/initial"], store, "host")
+
+
+@pytest.fixture
+def candidates(planned, store, make_run):
+    """A step that starts from one of three runs, of which the second is the lowest."""
+    host = planned["relax"]
+    parents = {}
+    for number, (shift, energy) in enumerate(((0.1, -5.0), (0.2, -7.0), (0.3, -6.0)), start=1):
+        structure = host.structure.copy()
+        structure.translate_sites(range(len(structure)), [0, 0, shift], frac_coords=False)
+        key = f"candidate{number}".ljust(24, "0")
+        store.add_run(key, host.label, make_run(structure, e0=energy))
+        parents[f"structure {number}"] = key
+    return replace(host, parents=parents), store
+
+
+@pytest.mark.parametrize(("rank", "shift"), [(None, 0.2), (0, 0.2), (1, 0.3), (2, 0.1)])
+def test_of_several_parents_the_one_of_the_wanted_rank_is_taken(candidates, rank, shift):
+    step, store = candidates
+    step = replace(step, rank=rank)
+    assert starting_role(step) == "structure"
+    start = start_structure(step, store, "structure")
+    rise = (start.cart_coords - step.structure.cart_coords)[:, 2]
+    np.testing.assert_allclose(rise, shift, atol=1e-6)
+
+
+def test_steps_that_take_different_ranks_are_different(candidates):
+    step, _ = candidates
+    keys = {replace(step, rank=rank).key for rank in (None, 0, 1)}
+    assert len(keys) == 3
+
+
+def test_a_transformation_is_applied_to_what_the_parent_came_to(candidates):
+    step, store = candidates
+    metal = next(i for i, site in enumerate(step.structure) if site.specie.symbol == "Mo")
+    taken = TakeAway(atom=metal, with_nearest="S")
+    left = taken.apply(step.structure)
+    step = replace(step, structure=left, transformation=taken.model_dump(mode="json"), rank=1)
+    start = start_structure(step, store, "structure")
+    assert start.composition == left.composition
+    with pytest.raises(RunError, match="would start from"):
+        start_structure(replace(step, transformation=None), store, "structure")

@@ -25,9 +25,10 @@ class Calculation:
 
     ``structure`` is the start as planned. Where ``parents`` names calculations, their relaxed
     structures take its place when the folder is written: ``{"structure": key}`` for one start,
-    ``{"initial": key, "final": key}`` for the end points of a band, ``{"band": key}`` for one
-    image of a finished band, ``{"host": key}`` for a host to which the planned structure adds
-    atoms at its end.
+    ``{"initial": key, "final": key}`` for the end points of a band (``via 1``, ``via 2`` ... for
+    what lies between them), ``{"band": key}`` for one image of a finished band, ``{"host": key}``
+    for a host to which the planned structure adds atoms. Roles such as ``structure 1``,
+    ``structure 2`` are alternatives, of which the one of the wanted rank in energy is taken.
     """
 
     label: Label
@@ -43,7 +44,10 @@ class Calculation:
     final: Structure | None = None  # the other end point of a band, as planned
     parents: Mapping[str, str] = field(default_factory=dict)
     image: int | None = None  # which image of the parent band to start from
-    atoms: tuple[int, ...] | None = None  # which atoms of the parent to keep; None: all
+    # Which atoms of the parent to keep; None: all. Of a host: where its atoms are in the structure.
+    atoms: tuple[int, ...] | None = None
+    rank: int | None = None  # of several parents of one role, by their E0; None: the lowest
+    transformation: Mapping[str, Any] | None = None  # what is done to the parent's structure
     changes: tuple[str, ...] = ()  # every tag that differs from its preset
     warnings: tuple[str, ...] = ()
 
@@ -51,7 +55,9 @@ class Calculation:
     def key(self) -> str:
         """Return the identity: a hash of structure, inputs, engine and method."""
         start = dict(self.parents) or _canonical_structure(self.structure)
-        if "host" in self.parents:  # it says where the host's atoms are, but not what is added
+        if any(
+            role.startswith("host") for role in self.parents
+        ):  # it says where the host's atoms are, but not what is added
             start = {**start, "planned": _canonical_structure(self.structure)}
         identity = {
             "start": start,
@@ -66,7 +72,7 @@ class Calculation:
             # Left out where unused, so that keys of before these fields stay what they are.
             **{
                 name: part
-                for name in ("image", "atoms")
+                for name in ("image", "atoms", "rank", "transformation")
                 if (part := getattr(self, name)) is not None
             },
         }
@@ -104,6 +110,8 @@ class Calculation:
             "parents": dict(self.parents),
             "image": self.image,
             "atoms": None if self.atoms is None else list(self.atoms),
+            "rank": self.rank,
+            "transformation": self.transformation and dict(self.transformation),
             "changes": list(self.changes),
             "warnings": list(self.warnings),
             "key": self.key,

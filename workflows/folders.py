@@ -9,11 +9,12 @@ from ..results.parsing import is_complete
 from ..results.store import ResultStore
 from ..structures.errors import RunError
 from ..structures.paths import interpolate
+from ..structures.waypoints import path_through
 from .calculations import Calculation
 from .continuing import DISPLACEMENTS, last_positions, set_aside, steps_left, was_halted
 from .corrections import correct_again
 from .inputs import Inputs, write_inputs, write_neb_inputs
-from .starts import start_structure, with_dynamics_of
+from .starts import start_structure, starting_role, waypoints, with_dynamics_of
 from .stopcars import remove_stopcars
 
 State = Literal["stored", "complete", "resumed", "written"]
@@ -74,8 +75,7 @@ def _prepare_run(
         inputs = _with_steps(inputs, steps_left(folder, inputs.incar))
         write_inputs(inputs, last, folder, potcar_dir=potcar_dir)
         return "resumed"
-    role = next((r for r in ("host", "band") if r in calculation.parents), "structure")
-    start = start_structure(calculation, store, role)
+    start = start_structure(calculation, store, starting_role(calculation))
     write_inputs(inputs, start, folder, potcar_dir=potcar_dir)
     return "written"
 
@@ -126,7 +126,11 @@ def _prepare_band(
         middle = [with_dynamics_of(s, calculation.structure) for s in last if s is not None]
         write_neb_inputs(inputs, [ends[0], *middle, ends[1]], folder, potcar_dir=potcar_dir)
         return "resumed"
-    path = interpolate(ends[0], ends[1], calculation.n_images)
+    between, highest = waypoints(calculation, store)
+    if between:
+        path = path_through([ends[0], *between, ends[1]], calculation.n_images, highest)
+    else:
+        path = interpolate(ends[0], ends[1], calculation.n_images)
     write_neb_inputs(inputs, path, folder, potcar_dir=potcar_dir)
     return "written"
 

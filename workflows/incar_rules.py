@@ -63,7 +63,10 @@ def derived_tags(case: Case) -> Derived:
     InputError
         A band without images, or moments for another number of atoms.
     """
-    rules = (_projectors, _charge, _spin, _dipole, _free_atom, _tetrahedra, _fine_grid, _band)
+    rules = (
+        *(_projectors, _charge, _spin, _dipole, _free_atom, _tetrahedra, _fine_grid, _band),
+        _vacuum_level,
+    )
     return {tag: entry for rule in rules for tag, entry in rule(case).items()}
 
 
@@ -100,7 +103,10 @@ def _moments(case: Case) -> tuple[list[float] | None, str]:
         if n_unpaired or case.spin:
             return [n_unpaired], f"free {case.elements[0]} atom"
     elif found := sorted(set(case.elements) & set(_moment_table()["magnetic"])):
-        return magnetic_moments(case.elements), f"has {', '.join(found)}"
+        moments = magnetic_moments(case.elements)
+        if case.kind == "box":
+            moments = _of_parity(moments, round(case.nelect))
+        return moments, f"has {', '.join(found)}"
     elif case.kind == "box" and is_odd:
         return [1.0] * len(case.structure), f"{case.nelect:g} electrons, an odd number"
     if case.spin:
@@ -118,6 +124,21 @@ def magnetic_moments(elements: Sequence[str]) -> list[float]:
     """
     magnetic = _moment_table()["magnetic"]
     return [float(magnetic.get(element, 0.0)) for element in elements]
+
+
+def _of_parity(moments: list[float], n_electrons: int) -> list[float]:
+    """Return moments whose sum these electrons can have, the largest one lowered if need be.
+
+    Examples
+    --------
+    >>> _of_parity([5.0, 0.0], 14)  # FeO
+    [4.0, 0.0]
+    """
+    total = sum(moments)
+    if total != round(total) or (round(total) - n_electrons) % 2 == 0:
+        return moments
+    largest = moments.index(max(moments))
+    return [m - 1.0 if i == largest else m for i, m in enumerate(moments)]
 
 
 def _asked_moments(
@@ -221,3 +242,10 @@ def _band(case: Case) -> Derived:
         reason = "the worker declares VTST"
         tags |= {tag: (value, reason) for tag, value in case.preset.vtst.items()}
     return tags
+
+
+def _vacuum_level(case: Case) -> Derived:
+    """Return what gives the potential far from a molecule: the zero of its levels."""
+    if case.kind != "box" or case.preset.task != "dos":
+        return {}
+    return {"LVHAR": (True, "levels of a molecule count from the vacuum level (LOCPOT)")}

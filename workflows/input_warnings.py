@@ -36,6 +36,7 @@ def input_warnings(
         _dipole(case, incar),
         _metal(case),
         _charged_box(case),
+        _odd_moments(case, incar),
         _no_vtst(case, asked),
         _blocks(symbols),
     )
@@ -113,6 +114,19 @@ def _charged_box(case: Case) -> Iterator[str]:
         yield (
             f"charge {case.charge:+d} without a correction for its periodic images (profile "
             f"{case.preset.profile}). Use profile paper or converged with VASP."
+        )
+
+
+def _odd_moments(case: Case, incar: Mapping[str, Any]) -> Iterator[str]:
+    moments = incar.get("MAGMOM")
+    if case.kind != "box" or incar.get("ISPIN") != 2 or not isinstance(moments, list | tuple):
+        return
+    total = abs(sum(moments))
+    is_default = len(moments) > 1 and all(moment == 1 for moment in moments)
+    if total == round(total) and (round(total) - round(case.nelect)) % 2 and not is_default:
+        yield (
+            f"MAGMOM sums to {total:g}, which {case.nelect:g} electrons cannot have. VASP starts "
+            "there and finds another total; the embedded engine refuses it. Correct the moments."
         )
 
 

@@ -49,6 +49,7 @@ def make_inputs(
     overrides: Mapping[str, Any] | None = None,
     charge: int = 0,
     is_slab: bool = True,
+    is_molecule: bool = False,
     spin: Spin = None,
     has_vtst: bool = False,
     potcars: Mapping[str, str] | None = None,
@@ -71,6 +72,9 @@ def make_inputs(
     is_slab
         Whether c holds vacuum. Tasks "molecule" and "bulk" know better and ignore it, and so does
         "vibrations" where every atom is free: that is a molecule.
+    is_molecule
+        Whether the cell is a box with vacuum all around. Any task but "bulk" then has the dipole
+        correction and the mesh of task "molecule"; that task itself is always one.
     spin
         None: on for magnetic elements, and for free atoms and molecules with unpaired electrons.
         True, False: on, off. Moments (Bohr magnetons) by element or one for each atom: on.
@@ -86,7 +90,8 @@ def make_inputs(
     Raises
     ------
     InputError
-        Unknown task, profile or tag; no POTCAR symbol; a charged slab or crystal.
+        Unknown task, profile or tag; no POTCAR symbol; a charged slab or crystal; a molecule
+        with an odd number of electrons and no spin.
     StructureError
         Atoms closer than 0.7 Angstrom.
 
@@ -100,7 +105,7 @@ def make_inputs(
     >>> inputs.changes[-1]
     'ENCUT 400 -> 450 (study)'
     """
-    kind = _kind(structure, task, is_slab)
+    kind = _kind(structure, task, is_slab=is_slab, is_molecule=is_molecule)
     preset = _preset(task, profile, kind)
     _check_request(structure, kind, charge)
     asked = _checked_overrides(overrides or {})
@@ -121,6 +126,7 @@ def make_inputs(
     derived = derived_tags(case)
     granted = {tag: value for tag, value in asked.items() if has_vtst or tag not in VTST_TAGS}
     incar, changes = _merge(preset.incar, derived, granted)
+    _check_spin(case, incar)
     return Inputs(
         incar=incar,
         kpoints=_kpoints(case.mesh),
@@ -225,9 +231,22 @@ def _check_request(structure: Structure, kind: Kind, charge: int) -> None:
         )
 
 
-def _kind(structure: Structure, task: str, is_slab: bool) -> Kind:
+def _check_spin(case: Case, incar: Mapping[str, Any]) -> None:
+    """Refuse a molecule or free atom with an unpaired electron and no spin."""
+    if case.kind == "box" and round(case.nelect) % 2 and incar.get("ISPIN") != 2:
+        raise InputError(
+            f"ISPIN {incar.get('ISPIN', 1)} for {case.structure.composition.formula} with charge "
+            f"{case.charge:+d}: {case.nelect:g} electrons, an odd number, leave one unpaired. "
+            "Take ISPIN out of the overrides or leave spin on; if the molecule is meant to be "
+            "closed-shell, correct its charge."
+        )
+
+
+def _kind(structure: Structure, task: str, *, is_slab: bool, is_molecule: bool) -> Kind:
     """Return along which axes there is vacuum."""
-    if task == "molecule" or (task == "vibrations" and _is_free(structure)):
+    if is_molecule and task == "bulk":
+        raise InputError("task 'bulk' is for crystals: relax a molecule with task 'molecule'.")
+    if is_molecule or task == "molecule" or (task == "vibrations" and _is_free(structure)):
         return "box"
     return "slab" if is_slab and task != "bulk" else "bulk"
 
@@ -239,9 +258,9 @@ def _is_free(structure: Structure) -> bool:
 
 
 def _preset(task: str, profile: str, kind: Kind) -> Preset:
-    """Return the preset; a molecule vibrates in the box it was relaxed in."""
+    """Return the preset; whatever is done to a molecule is done in the box it was relaxed in."""
     preset = load_preset(task, profile)
-    if task != "vibrations" or kind != "box":
+    if kind != "box":
         return preset
     molecule = load_preset("molecule", profile)
     return replace(preset, dipole=molecule.dipole, kpoints=molecule.kpoints)

@@ -9,6 +9,7 @@ from pymatgen.core import Structure
 from ..results.records import Label
 from ..results.requests import Request
 from ..structures.sites import Site
+from ..structures.transformations import Stretch, TakeAway
 from .calculations import Calculation
 from .inputs import make_inputs
 from .plans import Plan
@@ -23,6 +24,8 @@ class Start:
     parents: Mapping[str, str] = field(default_factory=dict)
     image: int | None = None
     atoms: tuple[int, ...] | None = None
+    rank: int | None = None
+    transformation: Stretch | TakeAway | None = None
 
 
 @dataclass
@@ -69,6 +72,7 @@ class Planner:
     ) -> Calculation:
         """Add one calculation; the same one asked for twice is one."""
         start = start or Start()
+        changed = start.transformation
         own = self.study.overrides.get(self.profile, {})
         overrides = {**own.get("every", {}), **own.get(task, {})}
         inputs = make_inputs(
@@ -95,6 +99,8 @@ class Planner:
             parents=start.parents,
             image=start.image,
             atoms=start.atoms,
+            rank=start.rank,
+            transformation=changed.model_dump(mode="json") if changed else None,
             changes=tuple(inputs.changes),
             warnings=tuple(inputs.warnings),
         )

@@ -1,12 +1,18 @@
 """Where a calculation starts from: as planned, or from what its parents came to."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
 from pymatgen.core import Structure
 
 from ..results.store import ResultStore
 from ..structures.errors import RunError
+from ..structures.transformations import Stretch, TakeAway, Transformation
 from .calculations import Calculation
 
+_TRANSFORMATION: TypeAdapter[Stretch | TakeAway] = TypeAdapter(Transformation)
 _TOUCHES = 4.0  # Angstrom: an ion goes along with the host's atoms this near
 
 
@@ -20,8 +26,9 @@ def start_structure(calculation: Calculation, store: ResultStore, role: str) -> 
     store
         Holds the parents' results.
     role
-        Which parent: "structure", "initial", "final", "band" (one image of it) or "host": the
-        relaxed host, to which the planned structure adds atoms at its end.
+        Which parent: "structure", "initial", "final", "via 1", "band" (one image of it) or "host":
+        the relaxed host, to which the planned structure adds atoms. Several parents "structure 1",
+        "structure 2" ... are alternatives.
 
     Returns
     -------
@@ -31,25 +38,72 @@ def start_structure(calculation: Calculation, store: ResultStore, role: str) -> 
     Raises
     ------
     RunError
-        The parent is not in the store.
+        The parent is not in the store, or no longer of the planned atoms.
     """
-    key = calculation.parents.get(role)
-    if key is None:
+    keys = _alternatives(calculation, role)
+    if not keys:
         return calculation.structure
-    if not store.has(key):
-        raise RunError(
-            f"{calculation.label.name} starts from calculation {key}, which is not in the result "
-            "store. Run its parent first (heterofire status shows what failed)."
-        )
+    for key in keys:
+        if not store.has(key):
+            raise RunError(
+                f"{calculation.label.name} starts from calculation {key}, which is not in the "
+                "result store. Run its parent first (heterofire status shows what failed)."
+            )
     if calculation.image is not None:
-        structure = store.get_band(key).images[calculation.image].structure
+        structure = store.get_band(keys[0]).images[calculation.image].structure
     else:
-        structure = store.get_run(key).structure
+        structure = _by_energy(store, keys)[calculation.rank or 0]
     if role == "host":
-        return _on_host(calculation.structure, structure)
+        return _on_host(calculation, structure)
     if calculation.atoms is not None:
         structure = Structure.from_sites([structure[i] for i in calculation.atoms])
+    if calculation.transformation is not None:
+        structure = _TRANSFORMATION.validate_python(calculation.transformation).apply(structure)
+    _check_atoms(calculation, structure)
     return with_dynamics_of(structure, calculation.structure)
+
+
+def starting_role(calculation: Calculation) -> str:
+    """Return the role of the parents that a single structure starts from."""
+    roles = {role.split(" ")[0] for role in calculation.parents}
+    return next((role for role in ("host", "band") if role in roles), "structure")
+
+
+def waypoints(calculation: Calculation, store: ResultStore) -> tuple[list[Structure], int | None]:
+    """Return the structures that a band goes through between its ends, and the highest of them."""
+    roles = [role for role in calculation.parents if role.startswith("via ")]
+    roles.sort(key=lambda role: int(role.split(" ")[1]))
+    found = [start_structure(calculation, store, role) for role in roles]
+    energies = [store.get_run(calculation.parents[role]).e0 for role in roles]
+    return found, int(np.argmax(energies)) if energies else None
+
+
+def _alternatives(calculation: Calculation, role: str) -> list[str]:
+    """Return the keys of the parents of a role, one, several or none."""
+    own = calculation.parents.get(role)
+    if own is not None:
+        return [own]
+    if role.startswith("via"):
+        return []
+    return [key for name, key in calculation.parents.items() if name.split(" ")[0] == role]
+
+
+def _by_energy(store: ResultStore, keys: Sequence[str]) -> list[Structure]:
+    """Return the structures of runs, that of the lowest E0 first."""
+    runs = [store.get_run(key) for key in keys]
+    return [run.structure for run in sorted(runs, key=lambda run: run.e0)]
+
+
+def _check_atoms(calculation: Calculation, structure: Structure) -> None:
+    """Refuse a start of other atoms than the inputs were made for."""
+    planned = [site.specie.symbol for site in calculation.structure]
+    found = [site.specie.symbol for site in structure]
+    if planned != found:
+        raise RunError(
+            f"{calculation.label.name} was planned for {calculation.structure.composition.formula}"
+            f" and would start from {structure.composition.formula}, or from another order of "
+            "atoms. Submit the study again."
+        )
 
 
 def with_dynamics_of(structure: Structure, planned: Structure) -> Structure:
@@ -63,26 +117,41 @@ def with_dynamics_of(structure: Structure, planned: Structure) -> Structure:
     return result
 
 
-def _on_host(planned: Structure, host: Structure) -> Structure:
-    """Return the planned structure with its first atoms where the relaxed host has them.
+def _on_host(calculation: Calculation, host: Structure) -> Structure:
+    """Return the planned structure with its host's atoms where the relaxed host has them.
 
     The other atoms move with the mean of the host's atoms that they touch.
     """
-    n = len(host)
-    if [s.specie for s in planned[:n]] != [s.specie for s in host]:
+    planned, atoms = calculation.structure, calculation.atoms or range(len(host))
+    if [planned[i].specie for i in atoms] != [site.specie for site in host]:
         raise RunError(
-            f"the planned {planned.composition.formula} does not begin with the atoms of its host "
-            f"{host.composition.formula}"
+            f"the planned {planned.composition.formula} does not hold the atoms of its host "
+            f"{host.composition.formula} in their order"
         )
-    moved = host.frac_coords - planned.frac_coords[:n]
-    moved -= np.round(moved)
-    result: Structure = planned.copy()
+    own = np.array(atoms)
     places = planned.frac_coords.copy()
-    places[:n] += moved
-    for i in range(n, len(planned)):
-        near = planned.lattice.get_all_distances(planned.frac_coords[i], planned.frac_coords[:n])[0]
+    moved = _moves(planned, own, host)
+    places[own] += moved
+    for i in np.setdiff1d(np.arange(len(planned)), own):
+        near = planned.lattice.get_all_distances(planned.frac_coords[i], planned.frac_coords[own])[
+            0
+        ]
         touched = near < max(_TOUCHES, near.min() + 1e-6)
         places[i] += moved[touched].mean(axis=0)
+    result: Structure = planned.copy()
     for i, place in enumerate(places):
         result.replace(i, planned[i].specie, place, properties=planned[i].properties)
     return result
+
+
+def _moves(planned: Structure, own: NDArray[np.int64], host: Structure) -> NDArray[np.float64]:
+    """Return how far the host's atoms are from where they were planned, in fractions.
+
+    A host in a box of its own is first moved onto the planned one as a whole.
+    """
+    places = planned.cart_coords[own]
+    there = host.cart_coords
+    if not np.allclose(host.lattice.matrix, planned.lattice.matrix, atol=1e-6):
+        there = there - there.mean(axis=0) + places.mean(axis=0)
+    moved: NDArray[np.float64] = planned.lattice.get_fractional_coords(there - places)
+    return moved - np.round(moved)

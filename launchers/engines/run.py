@@ -16,6 +16,7 @@ from .levels import KB_EV
 from .poscars import Poscar
 from .potentials import Potential
 from .record import EngineRecord
+from .spins import moment_report
 from .stopping import Interrupted, Stopper, die_with_parent, locked
 from .tags import Settings
 from .vibrations import run_vibrations
@@ -32,6 +33,7 @@ class Engine(Protocol):
     version: str  # of the program that computes
     method: str
     settings: Settings  # of the run, as the engine takes them
+    vacuum_level: float | None  # eV, where its levels have one; None in a periodic cell
 
     def potential(self, poscar: Poscar) -> Potential:
         """Return a calculator for a geometry."""
@@ -101,6 +103,8 @@ def _run(name: str, folder: Path) -> None:
         honoured=run.report.honoured,
         noted=notes,
     )
+    if engine.vacuum_level is not None:
+        record.details["vacuum_level_ev"] = engine.vacuum_level
     record.write("running")
     stopper = Stopper(folder)
     try:
@@ -151,6 +155,8 @@ def _compute(run: RunFolder, engine: Engine, record: EngineRecord, stopper: Stop
             else:
                 outcome = run_relaxation(potential, run.poscar, settings, files, stopper)
     written = {path.name: f.densities for path, f in zip(folders, every, strict=True)}
+    if (spin := every[len(every) // 2].spin) is not None:
+        record.details["spin"] = moment_report(run.poscar.symbols, settings.magmom, spin)
     if any(written.values()):
         record.details["densities"] = written if settings.images else every[0].densities
     return outcome

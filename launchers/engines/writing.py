@@ -75,6 +75,15 @@ class RunFiles:
         """Return whether the folder holds an OUTCAR, of this run or an earlier one."""
         return (self._folder / "OUTCAR").exists()
 
+    @property
+    def spin(self) -> FloatArray | None:
+        """Return the moment of each atom at the last step, None without spin or steps."""
+        if self._last is None or len(self._last[0].occupations) == 1:
+            return None
+        up, down = self._last[0].spin_populations.sum(axis=2)
+        moments: FloatArray = up - down
+        return moments
+
     def __enter__(self) -> Self:
         for name in ("OSZICAR", "OUTCAR", "vasprun.xml"):
             path = self._folder / name

@@ -15,6 +15,7 @@ from .levels import electronic_entropy, fermi_occupation, find_fermi_level
 from .orbitals import parameters
 from .poscars import Poscar
 from .potentials import N_ORBITALS, Evaluation, FloatArray, ScfCycle
+from .spins import breaks_symmetry, magnetic_start, unpaired_electrons
 from .tags import Settings, wants_densities
 
 if TYPE_CHECKING:
@@ -72,7 +73,6 @@ class XtbPotential:
                 logger=self._log.append,
             )
             self._calculator.set("temperature", settings.sigma / HARTREE)
-            self._calculator.set("max-iter", settings.nelm)
             # 1.0 converges energies to 1e-7 eV but forces to 1e-4 eV/A only (46 atoms);
             # 0.1, at VASP presets' EDIFF = 1e-5, gives 1e-5 eV/A for 10 % more time.
             self._calculator.set("accuracy", float(np.clip(settings.ediff / 1e-4, 1e-3, 1.0)))
@@ -174,9 +174,11 @@ class XtbPotential:
         if self._result is None:
             attempts.pop(0)
         failure: TBLiteRuntimeError | None = None
-        for start, damping in attempts:
-            self._log.clear()
+        for last, damping in attempts:
             self._calculator.set("mixer-damping", damping)
+            start = self._fresh_start() if last is None else last
+            self._calculator.set("max-iter", self._settings.nelm)
+            self._log.clear()
             try:
                 self._result = self._calculator.singlepoint(start)
             except TBLiteRuntimeError as error:
@@ -187,6 +189,12 @@ class XtbPotential:
             f"tblite: {failure}, from a fresh start and with a quarter of AMIX as well. "
             "Check the geometry or raise SIGMA."
         ) from failure
+
+    def _fresh_start(self) -> Any:
+        """Return where the wavefunction starts: tblite's own guess, or the signs of MAGMOM."""
+        if not breaks_symmetry(self._settings):
+            return None
+        return magnetic_start(self._calculator, self._settings.magmom or ())
 
     def _entropy(self, levels: FloatArray) -> float:
         """Return S/k; each spin channel has its own Fermi level, as in tblite."""
@@ -276,25 +284,6 @@ def valence_electrons(numbers: NDArray[np.int_], method: str) -> int:
     if missing:
         raise EngineError(f"{method} has no parameters for {', '.join(sorted(missing))}")
     return round(sum(sum(elements[chemical_symbols[z]]["refocc"]) for z in numbers))
-
-
-def unpaired_electrons(settings: Settings, n_electrons: int) -> int:
-    """Return NUPDOWN, or the sum of MAGMOM, or the lowest moment the electrons allow."""
-    if settings.nupdown is not None and settings.nupdown >= 0:
-        wanted = settings.nupdown
-        if wanted != int(wanted) or (int(wanted) - n_electrons) % 2 or wanted > n_electrons:
-            raise EngineError(
-                f"INCAR: NUPDOWN = {wanted:g} does not fit {n_electrons} valence electrons of this "
-                f"method: it must be an {'odd' if n_electrons % 2 else 'even'} whole number"
-            )
-        return int(wanted)
-    lowest = n_electrons % 2
-    if settings.magmom is None:
-        return lowest
-    total = abs(sum(settings.magmom))
-    # VASP lets the moment relax from MAGMOM; here the nearest one of the right parity is kept.
-    nearest = lowest + 2 * max(0, round((total - lowest) / 2))
-    return min(nearest, n_electrons)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,8 @@ from ...structures.errors import EngineError, InputError
 from .folder import RunFolder
 from .levels import KB_EV
 from .poscars import Poscar
-from .xtb import XtbPotential, unpaired_electrons, valence_electrons
+from .spins import breaks_symmetry, check_electrons, unpaired_electrons
+from .xtb import XtbPotential, valence_electrons
 
 METHODS = ("GFN1-xTB", "GFN2-xTB")
 METHOD_VARIABLE = "HETEROFIRE_XTB_METHOD"
@@ -50,8 +51,12 @@ class XtbEngine:
                 "energy depends on the size of the box. For a molecule in a box set IDIPOL = 4; a "
                 "layer or crystal must be neutral."
             )
-        self._notes: dict[str, str] = {}
+        # Without images the electrostatic potential of the method goes to 0 far away; in a
+        # periodic cell its mean is 0 instead, which says nothing about the vacuum.
+        self.vacuum_level = 0.0 if self.settings.is_isolated else None
         self._n_electrons = self._count(run.poscar) - self._charge
+        check_electrons(self.settings, self._n_electrons)
+        check_moments(run)
 
     def _count(self, poscar: Poscar) -> int:
         return valence_electrons(np.array([atomic_numbers[s] for s in poscar.symbols]), self.method)
@@ -88,12 +93,28 @@ class XtbEngine:
             notes["ISPIN"] = (
                 f"{unpaired_electrons(settings, self._n_electrons)} unpaired electrons, kept fixed"
             )
+            if breaks_symmetry(settings):
+                notes["MAGMOM"] = (
+                    "signs and sizes are where the first self-consistent field starts; its sum is "
+                    "kept fixed, the moments of the atoms are free (see 'spin')"
+                )
         elif self._n_electrons % 2:
             notes["ISPIN"] = (
                 "odd number of electrons without spin: up and down fill the same orbitals, each "
                 "with a Fermi level of its own; E-fermi is that of all electrons together"
             )
         return notes
+
+
+def check_moments(run: RunFolder) -> None:
+    """Refuse a MAGMOM for another number of atoms: VASP would stop or guess the rest."""
+    moments = run.settings.magmom
+    if run.settings.ispin == 2 and moments is not None:
+        n_atoms = len(run.poscar.symbols)
+        if len(moments) != n_atoms:
+            raise InputError(
+                f"INCAR: MAGMOM has {len(moments)} numbers for {n_atoms} atoms; give one for each"
+            )
 
 
 def total_charge(run: RunFolder) -> int:
