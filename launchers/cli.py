@@ -162,7 +162,6 @@ def interface(
     )
 
 
-<<<<<<< HEAD
 @app.command(epilog="Example: heterofire dock H2O C6H6 --anchor 'C6 ring' -n 3 -o placements")
 def dock(
     guest: Annotated[str, typer.Argument(help="A molecule's name or XYZ file.")],
@@ -194,7 +193,8 @@ def dock(
         return
     request = Request(anchor, tuple(head or ()), number, angle, distance, padding)
     print_docked(guest, host, request, output=output, as_json=as_json)
-=======
+
+
 @app.command(epilog="Example: heterofire cut MOF.cif --metal Fe --linkers 1 -o cluster.xyz")
 def cut(
     file: Annotated[Path, typer.Argument(help="The crystal: *.cif, POSCAR, *.xyz.")],
@@ -224,7 +224,6 @@ def cut(
     options |= {"multiplicity": multiplicity, "oxidation": oxidation_of(oxidation or [])}
     shown: Any = {"keep": keep or (), "padding": padding, "output": output, "as_json": as_json}
     print_cluster(file, CutRequest(**options), **shown)
->>>>>>> 8f84f6aadb0bebdf3e7f6b1e09196fe3841530db
 
 
 @app.command(epilog="Example: heterofire identify Ni2Mo3N Ni3Mo3N_eta6 --peaks 40.70,43.01,45.23")

@@ -24,9 +24,11 @@ Bond = tuple[int, int]
 BONDED = 1.25
 # Angstrom; a bond that is broken or formed changed by more, so that none at the limit flickers.
 _LEAST_CHANGE = 0.15
-# A metal that is on the far side of a ligand's nearest atom does not touch the atoms behind it; it
-# touches both where their ratios to the sum of radii are as near as this.
-_BEHIND = 0.02
+# Ratios of distance to sum of radii: a metal that is nearer by so much to another atom bonded to a
+# ligand does not touch the ligand itself (Li on two O of a sulfinate: not on S). That other atom
+# may be farther by so much where it draws more charge (the diagonal of a ring Li-O-S-O).
+_NEARER, _FARTHER = 0.02, 0.05
+_NOBLE = (2, 10, 18)  # without a number of Pauling's; pymatgen warns of them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,8 +234,16 @@ def _contacts(symbols: Sequence[str], ratios: Floats, covalent: frozenset[Bond])
     bonded = np.zeros(ratios.shape, dtype=bool)
     for i, j in covalent:
         bonded[i, j] = bonded[j, i] = True
+    draw = np.array([_electronegativity(symbol) for symbol in symbols])
     touching = (ratios < BONDED) & (metal[:, None] & ~metal[None])
+    kept = touching.copy()
     for m, x in zip(*np.nonzero(touching), strict=True):
-        if (ratios[m, bonded[x]] < ratios[m, x] - _BEHIND).any():
-            touching[m, x] = False
-    return _pairs(touching | touching.T)
+        margin = np.where(draw > draw[x], _FARTHER, -_NEARER)
+        kept[m, x] = not (bonded[x] & (ratios[m] < ratios[m, x] + margin)).any()
+    return _pairs(kept | kept.T)
+
+
+def _electronegativity(symbol: str) -> float:
+    """Return Pauling's number, 0 for those that have none (He, Ne, Ar)."""
+    element = Element(symbol)
+    return 0.0 if element.Z in _NOBLE else float(element.X)

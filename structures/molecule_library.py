@@ -184,19 +184,23 @@ def out_of_plane(positions: Floats) -> float:
 def _repeat(
     symbols: tuple[str, ...], positions: Floats, fold: int
 ) -> tuple[tuple[str, ...], Floats]:
-    """Return atoms with their mirror images in x-z and all turned by z-axis steps, each once."""
+    """Return all images of atoms in the sectors about z and in their mirror x-z, each once."""
+    angles = 2 * np.pi * np.arange(fold) / fold
+    turns = [
+        np.array([[np.cos(a), np.sin(a), 0], [-np.sin(a), np.cos(a), 0], [0, 0, 1]]) for a in angles
+    ]
+    operations = [np.diag([1, mirror, 1]) @ turn for turn in turns for mirror in (1.0, -1.0)]
+    # An atom on a symmetry element is put exactly there: into the middle of its images.
+    images = np.array([positions @ operation for operation in operations])
+    near = np.linalg.norm(images - positions, axis=2) < _SAME
+    exact = (images * near[:, :, None]).sum(axis=0) / near.sum(axis=0)[:, None]
     kept_symbols: list[str] = []
     kept = np.empty((0, 3))
-    for turn in range(fold):
-        angle = 2 * np.pi * turn / fold
-        rotation = np.array(
-            [[np.cos(angle), np.sin(angle), 0], [-np.sin(angle), np.cos(angle), 0], [0, 0, 1]]
-        )
-        for mirror in (1.0, -1.0):
-            for symbol, place in zip(symbols, positions * [1, mirror, 1] @ rotation, strict=True):
-                if not len(kept) or np.linalg.norm(kept - place, axis=1).min() > _SAME:
-                    kept_symbols.append(symbol)
-                    kept = np.vstack([kept, place])
+    for operation in operations:
+        for symbol, place in zip(symbols, exact @ operation, strict=True):
+            if not len(kept) or np.linalg.norm(kept - place, axis=1).min() > _SAME:
+                kept_symbols.append(symbol)
+                kept = np.vstack([kept, place])
     return tuple(kept_symbols), kept
 
 

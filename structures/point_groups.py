@@ -11,7 +11,7 @@ TOLERANCE = 0.1  # Angstrom; how far an atom may be from where symmetry puts it
 # How far moments of inertia (their sum is 2) may be apart for pymatgen to count them as equal. By
 # its default of 0.01 it looks for the axes of a ball in a molecule nearly like one (LiCF3),
 # and misses those there are. No operation counts that does not hold: the largest group is right.
-_EIGEN_TOLERANCES = (1e-2, 1e-3, 1e-4)
+_EIGEN_TOLERANCES = (1e-2, 5e-3, 2e-3, 1e-3, 1e-4)
 
 
 def point_group(symbols: Sequence[str], positions: ArrayLike, tolerance: float = TOLERANCE) -> str:

@@ -308,13 +308,9 @@ def _fingerprint(species: Species, atom: int) -> float:
     return float(1000 * charges[atom] + charges @ np.exp(-distances / 3.0))
 
 
-<<<<<<< HEAD
-def _moves(is_flat: bool, spacing: float, angle: float) -> Iterator[tuple[Floats, Floats, Floats]]:
-=======
 def _moves(
     is_flat: bool, leans: Sequence[Floats], spacing: float, angle: float
 ) -> Iterator[tuple[Floats, Floats, Floats]]:
->>>>>>> 8b91f05271e548292f4767887001244e2c4d3c04
     """Yield lean of the path, shift beside the point, and turn of the guest, in the frame."""
     turns = np.arange(0.0, 360.0, angle)
     if is_flat:

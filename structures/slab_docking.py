@@ -146,9 +146,7 @@ def _approaches(
     if heads is None:
         heads = _usual_heads(guest)
     for point in _grid_points(slab, spacing):
-        anchor = Anchor(
-            kind="surface", name="slab", atoms=face, point=point, direction=frame[:, 2]
-        )
+        anchor = Anchor(kind="surface", name="slab", atoms=face, point=point, direction=frame[:, 2])
         for head, own in unlike_ends(guest, guest_heads(guest, anchor, heads)):
             yield Approach(anchor=anchor, head=head, frame=frame, own=own)
 

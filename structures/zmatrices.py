@@ -183,6 +183,7 @@ def _place(row: Row, references: list[Floats]) -> Floats:
         return along_x
     length, angle = row.values[0], np.radians(row.values[1])
     dihedral = np.radians(row.values[2]) if len(references) == 3 else 0.0
+    _check_apart(row, references)
     bond = references[0] - references[1]
     along = bond / np.linalg.norm(bond)
     # Two atoms only span a line: the x-y plane stands in for the plane of a third.
@@ -206,6 +207,17 @@ def _place(row: Row, references: list[Floats]) -> Floats:
     )
     placed: Floats = references[0] + length * (offset @ np.array([along, across, normal]))
     return placed
+
+
+def _check_apart(row: Row, references: list[Floats]) -> None:
+    """Refuse references that are at one place: no angle is counted from there."""
+    for i in range(1, len(references)):
+        for j in range(i):
+            if np.linalg.norm(references[i] - references[j]) < LEAST_SINE:
+                raise InputError(
+                    f"{row.name}: {row.references[j]} and {row.references[i]}, which it is placed "
+                    "by, are at one place, so that no angle can be counted from them"
+                )
 
 
 def _element(name: str) -> str:

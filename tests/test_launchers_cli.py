@@ -40,6 +40,9 @@ def test_every_command_is_in_the_readme_and_ends_its_help_with_an_example(comman
     ("arguments", "code", "message"),
     [
         (["build", "MoS3"], 2, "no model named 'MoS3'"),
+        (["build", "CoPc", "--kind", "crystal"], 2, "CoPc is no crystal, but a molecule"),
+        (["build", "CoPc", "--kind", "dye"], 2, "no kind 'dye'; there are model, crystal"),
+        (["build", "TFSI-", "--padding", "3"], 2, "a padding of 3 Angstrom"),
         (["build", "MoS2@NC", "-o", "model.pdb"], 2, "model.pdb"),
         (["plan", "potasium-anode"], 2, "unknown study 'potasium-anode'"),
         (["plan", "potassium-anode", "--profile", "fast"], 2, "unknown profile 'fast'"),
@@ -56,6 +59,23 @@ def test_bad_input_is_one_clear_error(tmp_path, arguments, code, message, hetero
     assert done.returncode == code, done.stderr
     assert re.search(message, done.stderr, re.DOTALL), done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_molecule_is_built_into_a_box_and_written(tmp_path, heterofire):
+    done = heterofire(tmp_path, "build", "TFSI-", "-o", "ion.xyz", "--json")
+    assert done.returncode == 0, done.stderr
+    about = json.loads(done.stdout)
+    assert (about["charge"], about["multiplicity"], about["point_group"]) == (-1, 1, "C2")
+    assert max(abs(value["deviation"]) for value in about["coordinates"]) < 0.1
+    assert (tmp_path / "ion.xyz").read_text().startswith("15\n")
+
+
+def test_a_name_of_a_crystal_and_a_molecule_says_which_is_built(tmp_path, heterofire):
+    crystal = heterofire(tmp_path, "build", "LiF", "-o", "POSCAR")
+    assert "taken as the crystal; --kind molecule builds the other" in crystal.stderr
+    assert "8 atoms" in crystal.stdout
+    molecule = heterofire(tmp_path, "build", "LiF", "--kind", "molecule")
+    assert "Li1 F1, 2 atoms" in molecule.stdout
 
 
 def test_the_first_run_ends_with_tables(finished):

@@ -95,11 +95,7 @@ def test_anchors_turn_with_the_molecule_and_do_not_depend_on_the_order_of_atoms(
         positions=turn.apply(plain.positions)[order] + move, charge=0, multiplicity=1,
     )  # fmt: skip
     first, second = (
-        {
-            (a.kind, tuple(sorted(a.atoms))): a
-            for a in find_anchors(s)
-        }
-        for s in (plain, turned)
+        {(a.kind, tuple(sorted(a.atoms))): a for a in find_anchors(s)} for s in (plain, turned)
     )
     back = {tuple(sorted(int(order[i]) for i in atoms)): a for (_, atoms), a in second.items()
             if len(atoms) > 1}  # fmt: skip

@@ -71,10 +71,9 @@ class Decomposition(_Part):
     # Taken up by the molecule as it is, before the first bond breaks ...
     electrons: NonNegative = 0
     donor: str = ""  # ... from so many atoms of this phase, whose ions stay with the molecule
-    donor_at: tuple[str, ...] = ()  # atoms of the molecule that they are put beside; all by default
+    donor_at: tuple[str, ...] = ()  # atoms of the molecule that they are put beside; none: all
     steps: tuple[Scission, ...] = Field(min_length=1)
-    # Steps with a barrier, charges of the fragments, ELF of the states: where, by profile. A name of
-    # `where` with the steps that have a band there; all steps everywhere where nothing is given.
+    # Steps with a barrier, for each of `where`; all steps everywhere where nothing is given.
     bands: dict[Profile, dict[str, tuple[str, ...]]] = {}
     images: Counts | dict[Profile, Counts] = 3
     hold_host: dict[Profile, bool] = {}
