@@ -79,7 +79,7 @@ def test_fluorine_leaves_with_the_nearest_lithium():
     left = TakeAway(atoms=(1,), with_nearest="Li", n_nearest=1).apply(salt)
     assert left.composition.formula == "Li1 S1"
     assert left[1].coords[0] == pytest.approx(1.6)  # the one at 8.0 was nearer to F
-    with pytest.raises(StructureError, match="1 K are to go with atom 2 .*, 0 are left"):
+    with pytest.raises(StructureError, match=r"1 K are to go with atom 2 .*, 0 are left"):
         TakeAway(atoms=(1,), with_nearest="K", n_nearest=1).apply(salt)
 
 

@@ -8,6 +8,7 @@ from ..results.requests import BarrierRequest
 from ..structures.adatoms import AdatomSite, adatom_sites, hop_sites, put_adatom
 from ..structures.catalogue import build_named
 from ..structures.edits import group_by_element, hold_atoms
+from ..structures.slab_docking import dock_on_slab
 from .calculations import Calculation
 from .molecular_parts import Adatom
 from .planner import Planner, Start
@@ -64,8 +65,6 @@ def _face(planner: Planner, part: Adatom) -> _Face:
     if not part.complex:
         return _Face(name=model.name, structure=model.structure, slab=tuple(range(n)), spin=None)
     system = planner.systems[part.complex]
-    from ..structures.docking import dock_on_slab
-
     docked = dock_on_slab(model.structure, system.species)[0]
     marked = docked.structure.copy()
     marked.add_site_property(_MARK, list(range(len(marked))))

@@ -102,6 +102,7 @@ def _add_energies(
         ComplexRequest(
             model=system.name,
             label=f"{part.guest} at {part.anchor} of {part.host}",
+            quantity=f"{part.guest} binding energy",
             reference=f"{part.host} and {part.guest} apart, each relaxed",
             placements=placements,
             parts=tuple(

@@ -69,7 +69,7 @@ def _add_bonds(way: Way, state: State, *, is_first: bool) -> None:
     way.planner.requests.append(
         BondRequest(
             model=way.where,
-            label=state.name,
+            label=f"{way.label}: {state.name}",
             key=state.calculation.key,
             bonds={name: (state.places[i], state.places[j]) for name, (i, j) in there.items()},
             before=way.molecule.keys[0] if compared else None,
@@ -94,7 +94,7 @@ def _add_charges(way: Way, state: State) -> None:
     way.planner.requests.append(
         TransferRequest(
             model=way.where,
-            label=state.name,
+            label=f"{way.label}: {state.name}",
             key=_at(way, state, "charge").key,
             fragments=found,
             show=tuple(found),
@@ -114,7 +114,7 @@ def _add_elf(way: Way, state: State) -> None:
     way.planner.requests.append(
         ElfLineRequest(
             model=way.where,
-            label=state.name,
+            label=f"{way.label}: {state.name}",
             key=_at(way, state, "elf").key,
             bonds={f"{symbols[i]}-{symbols[j]}": (places[i], places[j]) for i, j in there},
             plane=(places[there[0][0]], places[there[0][1]], places[third[0]]),
