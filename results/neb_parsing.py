@@ -22,7 +22,7 @@ from .run_files import find_file, read_bytes
 from .run_reports import engine_notes, read_corrections, read_engine_report, screen_notes
 from .run_settings import merge_parameters
 
-_LONGEST_STEP = 4.0  # Angstrom that one atom may move between neighbouring images
+_LONGEST_STEP = 6.0  # Angstrom that one atom may move between neighbouring images
 _CONTCAR_TOLERANCE = 1e-3  # Angstrom; OUTCAR prints five decimals
 
 

@@ -22,6 +22,7 @@ from ..structures.formats import read_structure
 from ..structures.models import Model
 from ..structures.sites import find_sites, insert_ion
 from ..structures.species import box_species
+from .adatom_planning import add_adatom
 from .adhesion_planning import add_adhesion
 from .calculations import Calculation
 from .charge_planning import add_host_charges, add_site_charges
@@ -79,6 +80,8 @@ def plan_study(
         add_electronic(planner, electronic)
     for decomposition in study.decompositions:
         add_decomposition(planner, decomposition)
+    for adatom in study.adatoms:
+        add_adatom(planner, adatom)
     for host in study.hosts:
         model = build_named(host, study.size(profile), planner.crystals)
         add_host(planner, _held(model, study.held_layers.get(profile, ())))
