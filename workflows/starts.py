@@ -8,12 +8,12 @@ from pydantic import TypeAdapter
 from pymatgen.core import Structure
 
 from ..results.store import ResultStore
+from ..structures.carrying import carry_along
 from ..structures.errors import RunError
 from ..structures.transformations import Stretch, TakeAway, Transformation
 from .calculations import Calculation
 
 _TRANSFORMATION: TypeAdapter[Stretch | TakeAway] = TypeAdapter(Transformation)
-_TOUCHES = 4.0  # Angstrom: an ion goes along with the host's atoms this near
 
 
 def start_structure(calculation: Calculation, store: ResultStore, role: str) -> Structure:
@@ -118,40 +118,31 @@ def with_dynamics_of(structure: Structure, planned: Structure) -> Structure:
 
 
 def _on_host(calculation: Calculation, host: Structure) -> Structure:
-    """Return the planned structure with its host's atoms where the relaxed host has them.
-
-    The other atoms move with the mean of the host's atoms that they touch.
-    """
-    planned, atoms = calculation.structure, calculation.atoms or range(len(host))
+    """Return the planned structure with its host's atoms where the relaxed host has them."""
+    planned, atoms = calculation.structure, calculation.atoms or tuple(range(len(host)))
     if [planned[i].specie for i in atoms] != [site.specie for site in host]:
         raise RunError(
             f"the planned {planned.composition.formula} does not hold the atoms of its host "
             f"{host.composition.formula} in their order"
         )
-    own = np.array(atoms)
-    places = planned.frac_coords.copy()
-    moved = _moves(planned, own, host)
-    places[own] += moved
-    for i in np.setdiff1d(np.arange(len(planned)), own):
-        near = planned.lattice.get_all_distances(planned.frac_coords[i], planned.frac_coords[own])[
-            0
-        ]
-        touched = near < max(_TOUCHES, near.min() + 1e-6)
-        places[i] += moved[touched].mean(axis=0)
+    moved = carry_along(planned, atoms, _fitted(planned, atoms, host))
     result: Structure = planned.copy()
-    for i, place in enumerate(places):
+    for i, place in enumerate(planned.lattice.get_fractional_coords(moved)):
         result.replace(i, planned[i].specie, place, properties=planned[i].properties)
     return result
 
 
-def _moves(planned: Structure, own: NDArray[np.int64], host: Structure) -> NDArray[np.float64]:
-    """Return how far the host's atoms are from where they were planned, in fractions.
+def _fitted(planned: Structure, atoms: Sequence[int], host: Structure) -> NDArray[np.float64]:
+    """Return where the host's atoms are, in the planned cell and near to where they were planned.
 
     A host in a box of its own is first moved onto the planned one as a whole.
     """
-    places = planned.cart_coords[own]
+    places = planned.cart_coords[list(atoms)]
     there = host.cart_coords
     if not np.allclose(host.lattice.matrix, planned.lattice.matrix, atol=1e-6):
         there = there - there.mean(axis=0) + places.mean(axis=0)
-    moved: NDArray[np.float64] = planned.lattice.get_fractional_coords(there - places)
-    return moved - np.round(moved)
+    moves = planned.lattice.get_fractional_coords(there - places)
+    fitted: NDArray[np.float64] = places + planned.lattice.get_cartesian_coords(
+        moves - np.round(moves)
+    )
+    return fitted
