@@ -170,9 +170,7 @@ def add_counter_ions(
     return result
 
 
-def _orientations(
-    species: Species, directions: Sequence[Sequence[float]] | None
-) -> list[Floats]:
+def _orientations(species: Species, directions: Sequence[Sequence[float]] | None) -> list[Floats]:
     """Return positions with each direction looking down, turned about the normal."""
     centred = species.positions - species.positions.mean(axis=0)
     found, profiles = list[Floats](), set[tuple[tuple[str, float], ...]]()

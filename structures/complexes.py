@@ -155,10 +155,7 @@ def _around(species: Species, atoms: Sequence[int], ion: str) -> Floats:
     lengths = [bonding_distance(ion, species.symbols[i]) for i in givers]
     sphere = _sphere()
     return np.vstack(
-        [
-            species.positions[i] + length * sphere
-            for i, length in zip(givers, lengths, strict=True)
-        ]
+        [species.positions[i] + length * sphere for i, length in zip(givers, lengths, strict=True)]
         or [np.empty((0, 3))]
     )
 
@@ -177,9 +174,9 @@ def _scores(species: Species, contacts: Contacts, places: Floats) -> Floats:
         return np.array([-np.inf])
     distances = np.linalg.norm(species.positions[None] - places[:, None], axis=2)[..., None]
     scores = contacts.score(distances)
-    scores[(distances < np.maximum(contacts.least, CLASH * contacts.radii)).any(axis=(1, 2))] = (
-        -np.inf
-    )
+    scores[
+        (distances < np.maximum(contacts.least, CLASH * contacts.radii)).any(axis=(1, 2))
+    ] = -np.inf
     return scores
 
 

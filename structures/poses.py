@@ -68,9 +68,7 @@ class Pose:
 
     def placed(self, positions: Floats, rise: float = 0.0) -> Floats:
         """Return the guest's atoms with its head so many Angstrom above the start."""
-        found: Floats = (
-            (positions - self.head.point) @ self.turn.T + self.start + rise * self.path
-        )
+        found: Floats = (positions - self.head.point) @ self.turn.T + self.start + rise * self.path
         return found
 
 

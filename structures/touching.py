@@ -95,7 +95,9 @@ def pair_contacts(
     sides = [_Side.of(host, free_metals, faces), _Side.of(guest, guest_metals, ())]
     n, m = len(host.symbols), len(guest.symbols)
     table = np.empty((3, n, m))
-    barred = set[int]() if givers is None else {j for j in range(m) if guest.symbols[j] not in givers}
+    barred = (
+        set[int]() if givers is None else {j for j in range(m) if guest.symbols[j] not in givers}
+    )
     for i in range(n):
         for j in range(m):
             is_barred = i in free_metals and j in barred
