@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pymatgen.core import Element
 
 from .errors import InputError
+from .internal_coordinates import atom_names
 from .rings import flatness, neighbours, planar_rings, plane_normal
 from .species import Species
 
@@ -76,12 +77,10 @@ def pick_anchors(species: Species, name: str) -> list[Anchor]:
     1
     """
     known = find_anchors(species)
-    for fits in (
-        lambda a: a.name == name,
-        lambda a: a.name.rpartition(" ")[0] == name and a.name.rpartition(" ")[2].isdigit(),
-        lambda a: a.kind == name,
-    ):
-        if found := [anchor for anchor in known if fits(anchor)]:
+    stems = [a.name.rpartition(" ")[0] if a.name[-1].isdigit() else "" for a in known]
+    ways = ([a.name for a in known], stems, [a.kind for a in known])
+    for labels in ways:
+        if found := [a for a, label in zip(known, labels, strict=True) if label == name]:
             return found
     names = [a.name for a in known if a.kind != "atom"]
     close = difflib.get_close_matches(name, [*names, *KINDS], n=1, cutoff=0.6)
@@ -104,17 +103,6 @@ def pick_anchor(species: Species, name: str) -> Anchor:
     (0, 1, 2, 3, 4, 5)
     """
     return pick_anchors(species, name)[0]
-
-
-def atom_labels(symbols: Sequence[str]) -> list[str]:
-    """Return a label for each atom: its element and which of that element it is.
-
-    Examples
-    --------
-    >>> atom_labels(["S", "O", "O"])
-    ['S1', 'O1', 'O2']
-    """
-    return [f"{s}{list(symbols[: i + 1]).count(s)}" for i, s in enumerate(symbols)]
 
 
 def unit(vector: Floats) -> Floats:
@@ -250,7 +238,7 @@ def _without_ends(
 def _atoms(species: Species, near: Sequence[Sequence[int]]) -> Iterator[Anchor]:
     """Yield every atom, away from its neighbours; on both sides of them where they surround it."""
     middle = species.positions.mean(axis=0)
-    for i, label in enumerate(atom_labels(species.symbols)):
+    for i, label in enumerate(atom_names(species.symbols)):
         place = species.positions[i]
         total = _bonds_of(species, i, near[i]).sum(axis=0) if near[i] else middle - place
         surrounded = len(near[i]) > 1 and bool(np.linalg.norm(total) < _ONE_SIDED)

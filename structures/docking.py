@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pymatgen.core import Element
 
-from .anchors import atom_labels, find_anchors, pick_anchors
+from .anchors import find_anchors, pick_anchors
 from .complexes import join
 from .errors import InputError, StructureError
+from .internal_coordinates import atom_names
 from .poses import ANY, PLANE, Approach, Pose, approaches, poses
 from .species import Species
 from .touching import Contacts, pair_contacts
@@ -339,7 +340,7 @@ def contact_words(host: Species, guest: Species, tried: Try) -> str:
     contacts = tried.contacts
     distances = np.linalg.norm(host.positions[:, None] - tried.positions[None], axis=2)
     strong = (contacts.worth > 0.1) & (distances < _LOOSE * contacts.reach)
-    labels = [atom_labels(s.symbols) for s in (host, guest)]
+    labels = [atom_names(s.symbols) for s in (host, guest)]
     bonds = [f"{labels[0][i]}-{labels[1][j]} {distances[i, j]:.2f}" for i, j in np.argwhere(strong)]
     if tried.pose.head.label == PLANE:
         bonds.insert(0, f"planes {anchor_distance(host, tried):.2f} apart")
@@ -359,6 +360,6 @@ def _no_place(host: Species, guest: Species, where: str, found: Sequence[Try]) -
     nearest = min(found, key=lambda t: anchor_distance(host, t))
     return (
         f"{guest.name} finds no place at {where}: of {len(found)} ways its "
-        f"{nearest.pose.head.label} comes within {anchor_distance(host, nearest):.2f} Angstrom at best "
-        "before other atoms touch. Use another head, another anchor, or a smaller angle"
+        f"{nearest.pose.head.label} comes within {anchor_distance(host, nearest):.2f} Angstrom at "
+        "best before other atoms touch. Use another head, another anchor, or a smaller angle"
     )

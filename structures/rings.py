@@ -1,4 +1,4 @@
-"""Bonds, planar rings and planes of a molecule, from its geometry and elements alone."""
+"""Neighbours, planar rings and planes of a molecule, from its geometry and elements alone."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,13 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pymatgen.core import Element
 
-from .contacts import bonding_distance
+from .bonding import bonds
 
 Floats = NDArray[np.float64]
 
-# Of the sum of covalent radii (Cordero et al., Dalton Trans. (2008) 2832): 1.2 takes in Fe-O up to
-# 2.38 Angstrom and leaves out the H...O of hydrogen bonds and the Fe...Fe of a trimer.
-_BONDED = 1.2
 _FLAT = 0.15  # Angstrom from the common plane, largest; puckered rings are off by 0.2 and more
 _RING_SIZES = (5, 6)
 
@@ -27,12 +24,11 @@ def neighbours(symbols: Sequence[str], positions: Floats) -> tuple[tuple[int, ..
     >>> neighbours(water.symbols, water.positions)
     ((1, 2), (0,), (0,))
     """
-    radii = np.array([[bonding_distance(a, b) for b in symbols] for a in symbols])
-    metal = np.array([Element(s).is_metal for s in symbols])
-    steps = np.linalg.norm(positions[:, None] - positions[None], axis=2)
-    near = (steps < _BONDED * radii) & ~np.eye(len(symbols), dtype=bool)
-    near &= ~(metal[:, None] & metal[None])
-    return tuple(tuple(int(j) for j in np.flatnonzero(row)) for row in near)
+    near = [list[int]() for _ in symbols]
+    for i, j in sorted(bonds(symbols, positions)):
+        near[i].append(j)
+        near[j].append(i)
+    return tuple(tuple(sorted(others)) for others in near)
 
 
 def planar_rings(

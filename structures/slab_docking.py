@@ -15,7 +15,7 @@ from pymatgen.core import Element, Structure
 from .adsorbates import APART, Placement, image_distance, surface_grid, with_molecule
 from .anchors import Anchor, find_anchors
 from .docking import Sampling, Try, anchor_distance, contact_words, search
-from .errors import InputError
+from .errors import InputError, StructureError
 from .poses import ANY, PLANE, Approach, guest_heads, unlike_ends
 from .species import Species
 from .touching import lone_pairs
@@ -76,34 +76,26 @@ def dock_on_slab(
     """
     if n < 1:
         raise InputError(f"{n} placements of {guest.name} on a slab: ask for 1 or more")
-    _check_cell(slab, guest)
     host = _patch(slab, guest, spacing)
     ways = list(_approaches(slab, host, guest, heads, spacing))
-    sampling = Sampling(
-        n=n,
-        spacing=np.inf,
-        angle=angle,
-        compared=_COMPARED,
-        fits=lambda places: image_distance(slab, places) >= APART,
-    )
-    return [
-        _on_slab(slab, host, guest, one) for one in search(host, guest, ways, sampling, "the slab")
-    ]
+    to_images = list[float]()
 
+    def fits(places: Floats) -> bool:
+        to_images.append(image_distance(slab, places))
+        return to_images[-1] >= APART
 
-def _check_cell(slab: Structure, guest: Species) -> None:
-    """Refuse a molecule that is too large for the cell however it is turned about an edge."""
-    centred = guest.positions - guest.positions.mean(axis=0)
-    axes = np.linalg.svd(centred)[2]
-    # The longest axis upright: the least room that a rigid molecule can take.
-    upright = np.roll(centred @ axes.T, -1, axis=1)
-    nearest = image_distance(slab, upright)
-    if nearest < APART:
+    sampling = Sampling(n=n, spacing=np.inf, angle=angle, compared=_COMPARED, fits=fits)
+    try:
+        found = search(host, guest, ways, sampling, "the slab")
+    except StructureError as error:
+        if max(to_images, default=APART) >= APART:
+            raise
         a, b, _ = slab.lattice.abc
         raise InputError(
-            f"{guest.name} comes within {nearest:.2f} Angstrom of its own image in a cell of "
-            f"{a:.2f} x {b:.2f} Angstrom (at least {APART} is wanted): repeat the cell"
-        )
+            f"{guest.name} comes within {max(to_images):.2f} Angstrom of its own image in a cell "
+            f"of {a:.2f} x {b:.2f} Angstrom (at least {APART} is wanted): repeat the cell"
+        ) from error
+    return [_on_slab(slab, host, guest, one) for one in found]
 
 
 def _patch(slab: Structure, guest: Species, spacing: float) -> Species:

@@ -90,7 +90,7 @@ def pair_contacts(
     >>> from heterofire.structures.molecules import build_species
     >>> water = build_species("H2O")
     >>> pair_contacts(water, water).reach.round(2).tolist()[0]
-    [3.0, 1.95, 1.95]
+    [3.12, 1.95, 1.95]
     """
     sides = [_Side.of(host, free_metals, faces), _Side.of(guest, guest_metals, ())]
     n, m = len(host.symbols), len(guest.symbols)
