@@ -93,18 +93,36 @@ def pair_contacts(
     [3.12, 1.95, 1.95]
     """
     sides = [_Side.of(host, free_metals, faces), _Side.of(guest, guest_metals, ())]
-    n, m = len(host.symbols), len(guest.symbols)
-    table = np.empty((3, n, m))
-    barred = (
-        set[int]() if givers is None else {j for j in range(m) if guest.symbols[j] not in givers}
-    )
-    for i in range(n):
-        for j in range(m):
-            is_barred = i in free_metals and j in barred
-            table[:, i, j] = _pair(sides[0], i, sides[1], j, only_touch=is_barred)
+    barred = set[int]()
+    if givers is not None:
+        barred = {j for j, symbol in enumerate(guest.symbols) if symbol not in givers}
+    first, rows = _kinds(sides[0], set(free_metals))
+    second, columns = _kinds(sides[1], barred)
+    kinds = [
+        [
+            _pair(sides[0], i, sides[1], j, only_touch=i in free_metals and j in barred)
+            for j in second
+        ]
+        for i in first
+    ]
+    table = np.moveaxis(np.array(kinds)[np.ix_(rows, columns)], 2, 0)
     radii = np.array([[bonding_distance(a, b) for b in guest.symbols] for a in host.symbols])
     least = np.maximum(table[2], CLASH * radii)
     return Contacts(reach=table[0], worth=table[1], least=least, radii=radii)
+
+
+def _kinds(side: "_Side", marked: Collection[int]) -> tuple[list[int], list[int]]:
+    """Return the first atom of each kind that touches alike, and the kind of every atom."""
+    firsts, kinds = dict[tuple[object, ...], int](), list[int]()
+    atoms = list[int]()
+    for i, symbol in enumerate(side.symbols):
+        able = (side.donor[i], side.acidic[i], side.flat[i])
+        kind = (symbol, *able, i in side.free, i in side.faces, i in marked)
+        if kind not in firsts:
+            firsts[kind] = len(atoms)
+            atoms.append(i)
+        kinds.append(firsts[kind])
+    return atoms, kinds
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,7 +65,7 @@ def _face(planner: Planner, part: Adatom) -> _Face:
     if not part.complex:
         return _Face(name=model.name, structure=model.structure, slab=tuple(range(n)), spin=None)
     system = planner.systems[part.complex]
-    docked = dock_on_slab(model.structure, system.species)[0]
+    docked = dock_on_slab(model.structure, system.species, heads=part.heads or None)[0]
     marked = docked.structure.copy()
     marked.add_site_property(_MARK, list(range(len(marked))))
     grouped = group_by_element(marked)

@@ -117,6 +117,7 @@ class Adatom(_Part):
 
     surface: str  # a named model
     complex: str = ""  # that lies on the surface; empty: bare
+    heads: tuple[str, ...] = ()  # what of it looks down, as in `heterofire dock`: plane, N, any
     images: Counts | dict[Profile, Counts] = 3
     hold: dict[Profile, bool] = {}  # everything but the ion and what it touches
     incar: dict[Profile, dict[str, Any]] = {}
