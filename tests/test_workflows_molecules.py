@@ -115,7 +115,7 @@ def test_a_placement_goes_along_with_its_relaxed_host(complexes, store, make_run
 
 
 def test_each_part_is_computed_frozen_as_in_each_relaxed_complex(complexes):
-    (wet,) = [r for r in of_kind(complexes, ComplexRequest) if r.model == "wet"]
+    (wet,) = [r for r in of_kind(complexes, ComplexRequest) if r.label == "wet"]
     keys = {c.key: c for c in complexes.calculations}
     assert [p.name for p in wet.placements] == ["placement 1", "placement 2"]
     for placement in wet.placements:
@@ -131,7 +131,7 @@ def test_each_part_is_computed_frozen_as_in_each_relaxed_complex(complexes):
 
 
 def test_the_same_molecule_twice_has_two_names(complexes):
-    (pair,) = [r for r in of_kind(complexes, ComplexRequest) if r.model == "pair"]
+    (pair,) = [r for r in of_kind(complexes, ComplexRequest) if r.label == "pair"]
     assert [part.name for part in pair.parts] == ["benzene", "second benzene"]
     assert len({part.key for part in pair.parts}) == 1
 

@@ -20,7 +20,7 @@ from .molecular_parts import Complex
 from .planner import Planner, Start
 from .study import pick
 from .subtractions import Subtraction
-from .systems import PADDING, System, add_boxed, parents
+from .systems import PADDING, System, add_boxed, bond_request, parents
 
 
 def add_complex(planner: Planner, name: str, part: Complex) -> None:
@@ -38,6 +38,10 @@ def add_complex(planner: Planner, name: str, part: Complex) -> None:
     system = _relaxed(planner, name, part, host, boxes, keep)
     planner.systems[name] = system
     _add_energies(planner, part, host, guest, system)
+    inside = system.boxed.atoms[len(host.species.symbols) :]
+    lengths = bond_request(host.name, name, system.keys[0], guest.species, inside, before=guest)
+    if lengths:
+        planner.requests.append(lengths)
     wants_difference = part.difference.get(planner.profile, False)
     if wants_difference or part.charges.get(planner.profile):
         _add_charges(planner, host, guest, system, wants_difference)
@@ -100,8 +104,8 @@ def _add_energies(
     )
     planner.requests.append(
         ComplexRequest(
-            model=system.name,
-            label=f"{part.guest} at {part.anchor} of {part.host}",
+            model=part.host,
+            label=system.name,
             quantity=f"{part.guest} binding energy",
             reference=f"{part.host} and {part.guest} apart, each relaxed",
             placements=placements,
@@ -171,8 +175,9 @@ def _add_charges(
         planner.subtractions.append(difference)
     planner.requests.append(
         TransferRequest(
-            model=system.name,
-            label=f"{guest.name} on {host.name}",
+            # What a density difference is drawn of is a system of its own.
+            model=system.name if wants_difference else host.name,
+            label=system.name,
             key=whole.key,
             fragments={name: atoms for name, _, atoms in parts},
             show=tuple(name for name, _, _ in parts),

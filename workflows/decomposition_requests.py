@@ -4,21 +4,19 @@ from collections import Counter
 from collections.abc import Iterator
 
 from ..results.requests import (
-    BondRequest,
     ElfLineRequest,
     PathwayRequest,
     RateRequest,
     StateRequest,
     TransferRequest,
 )
-from ..structures.bonding import bonds
 from ..structures.edits import unheld
 from .calculations import Calculation
 from .decomposition_ways import State, Way, pieces
-from .molecular_parts import FREE
 from .planner import Start
 from .route_planning import state_legs
 from .study import Route, RouteState
+from .systems import bond_request
 
 
 def add_requests(way: Way) -> None:
@@ -35,8 +33,8 @@ def add_requests(way: Way) -> None:
                 bands=tuple(way.bands),
             )
         )
-    for number, state in enumerate(way.states):
-        _add_bonds(way, state, is_first=number == 0)
+    for state in way.states:
+        _add_bonds(way, state)
         if way.name in way.part.charges.get(planner.profile, ()):
             _add_charges(way, state)
         if way.name in way.part.elf.get(planner.profile, ()):
@@ -57,35 +55,12 @@ def _states(way: Way) -> Iterator[StateRequest]:
         yield StateRequest(name=state.name, cell=state.calculation.key, **legs)
 
 
-def _add_bonds(way: Way, state: State, *, is_first: bool) -> None:
-    """Add the C-F lengths of a state, and whether it is in the pieces that it should be.
-
-    On a host the first state's are compared with those of the molecule by itself.
-    """
-    alone = way.molecule.boxed.atoms
-    named = {f"C-F bond {n}": pair for n, pair in enumerate(_carbon_fluorine(way), start=1)}
-    there = {name: pair for name, pair in named.items() if set(pair) <= set(state.places)}
-    compared = is_first and way.where != FREE
-    way.planner.requests.append(
-        BondRequest(
-            model=way.where,
-            label=f"{way.label}: {state.name}",
-            key=state.calculation.key,
-            bonds={name: (state.places[i], state.places[j]) for name, (i, j) in there.items()},
-            before=way.molecule.keys[0] if compared else None,
-            before_bonds={n: (alone[i], alone[j]) for n, (i, j) in there.items()}
-            if compared
-            else {},
-            atoms=tuple(sorted(state.places.values())),
-        )
-    )
-
-
-def _carbon_fluorine(way: Way) -> list[tuple[int, int]]:
-    """Return the C-F bonds of the molecule, in its own numbers."""
-    species = way.molecule.species
-    found = sorted(bonds(species.symbols, species.positions))
-    return [pair for pair in found if {species.symbols[i] for i in pair} == {"C", "F"}]
+def _add_bonds(way: Way, state: State) -> None:
+    """Add the C-F lengths of a state, and whether it is in the pieces that it should be."""
+    label, key = f"{way.label}: {state.name}", state.calculation.key
+    lengths = bond_request(way.where, label, key, way.molecule.species, state.places)
+    if lengths:
+        way.planner.requests.append(lengths)
 
 
 def _add_charges(way: Way, state: State) -> None:

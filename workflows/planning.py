@@ -31,13 +31,14 @@ from .decomposition_planning import add_decomposition
 from .electronic_planning import add_electronic
 from .equations import equation_request
 from .hop_planning import add_hops
+from .molecular_parts import FREE
 from .phases import build_phase, checked_species
 from .planner import Planner, Start
 from .plans import Plan
 from .reactions import reaction_request
 from .route_planning import add_route
 from .study import Phase, Profile, Sites, Study, pick
-from .systems import System, add_boxed
+from .systems import System, add_boxed, bond_request
 
 
 def plan_study(
@@ -104,10 +105,13 @@ def own_crystals(study: Study) -> dict[str, Structure]:
 def add_phase(planner: Planner, name: str, phase: Phase) -> None:
     """Add what energies are measured against: an atom, molecule or crystal."""
     if phase.molecule is not None and phase.molecule not in MOLECULES:
-        boxed = box_species(checked_species(phase.molecule, phase.charge))
+        species = checked_species(phase.molecule, phase.charge)
+        boxed = box_species(species)
         relaxed = add_boxed(planner, name, f"{name}/molecule", "molecule", boxed)
         planner.phases[name] = relaxed
         planner.systems[name] = System(name=name, boxed=boxed, relaxed=(relaxed,))
+        if lengths := bond_request(FREE, name, relaxed.key, species, boxed.atoms):
+            planner.requests.append(lengths)
         return
     structure = build_phase(phase, planner.profile, planner.crystals)
     task = "bulk" if phase.crystal else "molecule"

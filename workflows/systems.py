@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..results.requests import LegRequest
+from ..results.requests import BondRequest, LegRequest
+from ..structures.bonding import bonds
 from ..structures.edits import hold_atoms
 from ..structures.species import BoxedSpecies, Species
 from .calculations import Calculation
@@ -96,3 +97,59 @@ def starting_moments(boxed: BoxedSpecies) -> list[float] | None:
     moments = [0.0] * len(boxed.atoms)
     moments[boxed.atoms[0]] = float(species.multiplicity - 1)
     return moments
+
+
+def bond_request(
+    model: str,
+    label: str,
+    key: str,
+    species: Species,
+    places: Mapping[int, int] | Sequence[int],
+    *,
+    before: "System | None" = None,
+) -> BondRequest | None:
+    """Return the request for the C-F lengths of a molecule; None for one without C-F bonds.
+
+    Parameters
+    ----------
+    places
+        Where its atoms are in the structure of the run; atoms that are not there are left out.
+    before
+        The same molecule by itself, whose lengths these are compared with.
+    """
+    there = places if isinstance(places, Mapping) else dict(enumerate(places))
+    named = {
+        name: (there[i], there[j])
+        for name, (i, j) in carbon_fluorine(species).items()
+        if i in there and j in there
+    }
+    if not carbon_fluorine(species):
+        return None
+    alone = None if before is None else before.boxed.atoms
+    pairs = carbon_fluorine(species)
+    return BondRequest(
+        model=model,
+        label=label,
+        key=key,
+        bonds=named,
+        before=None if before is None else before.keys[0],
+        before_bonds={n: (alone[pairs[n][0]], alone[pairs[n][1]]) for n in named} if alone else {},
+        atoms=tuple(sorted(there.values())),
+    )
+
+
+def carbon_fluorine(species: Species) -> dict[str, tuple[int, int]]:
+    """Return the C-F bonds of a molecule, named by their number.
+
+    Examples
+    --------
+    >>> from heterofire.structures.molecules import build_species
+    >>> carbon_fluorine(build_species("CF2"))
+    {'C-F bond 1': (0, 1), 'C-F bond 2': (0, 2)}
+    """
+    found = [
+        pair
+        for pair in sorted(bonds(species.symbols, species.positions))
+        if {species.symbols[i] for i in pair} == {"C", "F"}
+    ]
+    return {f"C-F bond {number}": pair for number, pair in enumerate(found, start=1)}
