@@ -1,9 +1,12 @@
 """Bond lengths of a run, how they changed, and whether a molecule is still in one piece."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ..structures.bonding import bonds, compare_bonds, parts
 from ..structures.errors import InputError
+from ..structures.molecules import build_species
+from ..structures.sanity import shortcomings
 from .records import Run
 from .requests import BondRequest
 from .values import Value
@@ -39,8 +42,22 @@ def bond_values(run: Run, request: BondRequest, before: Run | None) -> list[Valu
     if before is not None:
         values += _changes(run, request, before, lengths)
     if request.is_intact:
-        values.append(pieces_value(run, request.atoms))
+        pieces = pieces_value(run, request.atoms)
+        values.append(replace(pieces, notes=(*pieces.notes, *_insane(run, request))))
     return values
+
+
+def _insane(run: Run, request: BondRequest) -> list[str]:
+    """Return what of a molecule left chemically sane bounds, as the method's shortcoming."""
+    if not request.species:
+        return []
+    species = build_species(request.species)
+    if len(request.order) != len(species.symbols):
+        raise InputError(
+            f"{request.species} has {len(species.symbols)} atoms, {len(request.order)} are given"
+        )
+    positions = run.structure.cart_coords[list(request.order)]
+    return shortcomings(species, positions, method=run.settings.method)
 
 
 def _changes(

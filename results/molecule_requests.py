@@ -108,6 +108,8 @@ class BondRequest(RunRequest):
     )  # atoms in that run, where they are numbered otherwise
     atoms: tuple[int, ...] | None = None  # whose bonding is looked at; None: that of all
     is_intact: bool = True  # whether to report the bonding
+    species: str = ""  # the molecule, to say what of it left chemically sane bounds ...
+    order: tuple[int, ...] = ()  # ... and where its atoms are, in its own order
 
     def sources(self) -> Sources:
         """Return role and key of every calculation that is needed."""

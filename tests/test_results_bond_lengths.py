@@ -11,6 +11,8 @@ from heterofire.results.bond_lengths import pieces_value
 from heterofire.results.derive import derive
 from heterofire.results.records import Label
 from heterofire.results.requests import BondRequest, Request
+from heterofire.structures.molecules import build_species
+from heterofire.structures.species import box_species
 
 ABOUT = {"study": "s", "profile": "quick", "engine": "xtb"}
 CF3 = ["C", "F", "F", "F"]
@@ -113,3 +115,17 @@ def test_a_bond_request_travels_as_json(filled):
     adapter = TypeAdapter(Request)
     request = _request("after", before="before", atoms=(0, 1))
     assert adapter.validate_python(request.model_dump(mode="json")) == request
+
+
+def test_what_left_sane_bounds_is_told_as_the_methods_shortcoming(store, make_run):
+    boxed = box_species(build_species("SO2"))
+    wide = boxed.structure.copy()
+    wide.scale_lattice(1.2**3 * wide.volume)
+    run = replace(make_run(wide), initial_structure=wide)
+    label = Label(study="s", profile="quick", model="free", task="molecule", name="SO2/molecule")
+    store.add_run("so2", label, run)
+    request = BondRequest(
+        model="free", label="SO2", key="so2", species="SO2", order=tuple(boxed.atoms)
+    )
+    (pieces,) = derive(store, [request], **ABOUT)
+    assert any("sane is 1.41 to 1.47 (a shortcoming of" in note for note in pieces.notes)

@@ -25,7 +25,7 @@ class _Face:
     name: str
     structure: Structure  # one block of atoms per element
     slab: tuple[int, ...]  # atoms of the slab itself
-    spin: list[float] | None  # starting moments
+    spin: list[float] | bool | None  # starting moments; False: none
 
 
 def add_adatom(planner: Planner, part: Adatom) -> None:
@@ -72,7 +72,11 @@ def _face(planner: Planner, part: Adatom) -> _Face:
     places = [int(i) for i in grouped.site_properties[_MARK]]
     grouped.remove_site_property(_MARK)
     moments = system.species.moments
-    spin = None if moments is None else [0.0 if i < n else moments[i - n] for i in places]
+    spin: list[float] | bool | None = None
+    if moments is not None:
+        spin = [0.0 if i < n else moments[i - n] for i in places]
+    if not part.spin.get(planner.profile, True):
+        spin = False
     slab = tuple(place for place, i in enumerate(places) if i < n)
     name = f"{part.complex}/{model.name}"
     return _Face(name=name, structure=grouped, slab=slab, spin=spin)
@@ -113,7 +117,7 @@ def _add_end(
 
 def _with_ion(
     face: _Face, site: AdatomSite, ion: str
-) -> tuple[Structure, tuple[int, ...], list[float] | None]:
+) -> tuple[Structure, tuple[int, ...], list[float] | bool | None]:
     """Return the face with the ion in its element's block, where the face's atoms are, moments."""
     with_ion = put_adatom(face.structure, site, ion)
     with_ion.add_site_property(_MARK, list(range(len(with_ion))))
@@ -122,5 +126,7 @@ def _with_ion(
     grouped.remove_site_property(_MARK)
     where = {atom: place for place, atom in enumerate(places)}
     own = tuple(where[i] for i in range(len(face.structure)))
-    spin = None if face.spin is None else [*face.spin, 0.0]
-    return grouped, own, None if spin is None else [spin[i] for i in places]
+    if not isinstance(face.spin, list):
+        return grouped, own, face.spin
+    spin = [*face.spin, 0.0]
+    return grouped, own, [spin[i] for i in places]

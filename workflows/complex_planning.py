@@ -8,6 +8,8 @@ from pymatgen.core import Structure
 
 from ..results.requests import (
     ComplexRequest,
+    EnergyRequest,
+    LegRequest,
     PartRequest,
     PlacementRequest,
     TransferRequest,
@@ -70,6 +72,7 @@ def _relaxed(
             add_boxed(planner, name, f"{name}/placement-{i}/static", "static", box, start=start)
             for i, (box, start) in enumerate(zip(boxes, starts, strict=True), start=1)
         ]
+        planner.requests += _ranking(part, name, [calculation.key for calculation in tried])
         ranked = parents("structure", [calculation.key for calculation in tried])
         starts = [Start(parents=ranked, rank=rank) for rank in range(keep)]
     n_host = len(host.species.symbols)
@@ -79,6 +82,23 @@ def _relaxed(
         for i, (box, s) in enumerate(zip(boxes[:keep], starts[:keep], strict=True))
     )
     return System(name=name, boxed=boxes[0], relaxed=relaxed)
+
+
+def _ranking(part: Complex, name: str, keys: Sequence[str]) -> list[EnergyRequest]:
+    """Return by how much each placement, as built, lies above the lowest."""
+    lowest = LegRequest(
+        role="lowest placement", factor=-1.0, key=keys[0], alternatives=tuple(keys[1:])
+    )
+    return [
+        EnergyRequest(
+            model=part.host,
+            label=f"{name}, placement {number}",
+            quantity="energy above the lowest placement, as built",
+            legs=(LegRequest(role=f"placement {number}", factor=1.0, key=key), lowest),
+            equation=f"lowest placement -> placement {number}",
+        )
+        for number, key in enumerate(keys, start=1)
+    ]
 
 
 def host_atoms(host: System, box: BoxedSpecies) -> tuple[int, ...]:

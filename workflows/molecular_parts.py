@@ -120,4 +120,5 @@ class Adatom(_Part):
     heads: tuple[str, ...] = ()  # what of it looks down, as in `heterofire dock`: plane, N, any
     images: Counts | dict[Profile, Counts] = 3
     hold: dict[Profile, bool] = {}  # everything but the ion and what it touches
-    incar: dict[Profile, dict[str, Any]] = {}
+    spin: dict[Profile, bool] = {}  # false: none, even where the complex has moments
+    incar: dict[Profile, dict[str, Any]] = {}  # tags of the band that win over the presets

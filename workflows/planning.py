@@ -20,6 +20,8 @@ from ..structures.crystals import crystal_facts
 from ..structures.edits import hold_atoms
 from ..structures.formats import read_structure
 from ..structures.models import Model
+from ..structures.mof_clusters import cluster_names
+from ..structures.molecule_library import library_names
 from ..structures.sites import find_sites, insert_ion
 from ..structures.species import box_species
 from .adatom_planning import add_adatom
@@ -110,7 +112,9 @@ def add_phase(planner: Planner, name: str, phase: Phase) -> None:
         relaxed = add_boxed(planner, name, f"{name}/molecule", "molecule", boxed)
         planner.phases[name] = relaxed
         planner.systems[name] = System(name=name, boxed=boxed, relaxed=(relaxed,))
-        if lengths := bond_request(FREE, name, relaxed.key, species, boxed.atoms):
+        is_ours = phase.molecule in (*library_names(), *cluster_names())
+        about = (FREE, name, relaxed.key, species, boxed.atoms)
+        if is_ours and (lengths := bond_request(*about, is_alone=True)):
             planner.requests.append(lengths)
         return
     structure = build_phase(phase, planner.profile, planner.crystals)

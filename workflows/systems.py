@@ -107,8 +107,11 @@ def bond_request(
     places: Mapping[int, int] | Sequence[int],
     *,
     before: "System | None" = None,
+    is_alone: bool = False,
 ) -> BondRequest | None:
-    """Return the request for the C-F lengths of a molecule; None for one without C-F bonds.
+    """Return the request for the C-F lengths of a molecule, and whether it is still whole.
+
+    None for a small molecule without C-F bonds, of which there is nothing to say.
 
     Parameters
     ----------
@@ -116,6 +119,8 @@ def bond_request(
         Where its atoms are in the structure of the run; atoms that are not there are left out.
     before
         The same molecule by itself, whose lengths these are compared with.
+    is_alone
+        The run is of the molecule by itself: what left chemically sane bounds is told.
     """
     there = places if isinstance(places, Mapping) else dict(enumerate(places))
     named = {
@@ -123,7 +128,7 @@ def bond_request(
         for name, (i, j) in carbon_fluorine(species).items()
         if i in there and j in there
     }
-    if not carbon_fluorine(species):
+    if not carbon_fluorine(species) and not is_alone:
         return None
     alone = None if before is None else before.boxed.atoms
     pairs = carbon_fluorine(species)
@@ -135,6 +140,8 @@ def bond_request(
         before=None if before is None else before.keys[0],
         before_bonds={n: (alone[pairs[n][0]], alone[pairs[n][1]]) for n in named} if alone else {},
         atoms=tuple(sorted(there.values())),
+        species=species.name if is_alone else "",
+        order=tuple(there.values()) if is_alone else (),
     )
 
 
