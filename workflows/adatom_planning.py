@@ -15,7 +15,6 @@ from .planner import Planner, Start
 from .study import pick
 
 _MARK = "place"
-_NEAR = 4.0  # Angstrom: atoms this near to a hop are free where the others are held
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +83,7 @@ def _face(planner: Planner, part: Adatom) -> _Face:
 
 def _held(planner: Planner, part: Adatom, face: _Face) -> Structure:
     """Return the face as it is to be relaxed: all of it held where the profile says so."""
-    if not part.hold.get(planner.profile):
+    if planner.profile not in part.free_within:
         return face.structure
     return hold_atoms(face.structure, range(len(face.structure)))
 
@@ -100,10 +99,11 @@ def _add_end(
     """Add the ion at one of the two sites, on the relaxed face."""
     ion = planner.study.ion
     structure, own, spin = _with_ion(face, sites[which], ion)
-    if part.hold.get(planner.profile):
+    near = part.free_within.get(planner.profile)
+    if near is not None:
         places = [site.frac_coords for site in sites]
         away = structure.lattice.get_all_distances(structure.frac_coords, places).min(axis=1)
-        structure = hold_atoms(structure, [i for i in own if away[i] > _NEAR])
+        structure = hold_atoms(structure, [i for i in own if away[i] > near])
     role = ("initial", "final")[which]
     return planner.add(
         face.name,

@@ -119,6 +119,7 @@ class Adatom(_Part):
     complex: str = ""  # that lies on the surface; empty: bare
     heads: tuple[str, ...] = ()  # what of it looks down, as in `heterofire dock`: plane, N, any
     images: Counts | dict[Profile, Counts] = 3
-    hold: dict[Profile, bool] = {}  # everything but the ion and what it touches
+    # All but the ion is held, save what is this near to the hop (Angstrom); nothing by default.
+    free_within: dict[Profile, float] = {}
     spin: dict[Profile, bool] = {}  # false: none, even where the complex has moments
     incar: dict[Profile, dict[str, Any]] = {}  # tags of the band that win over the presets

@@ -18,6 +18,7 @@ Step = Calculation | Subtraction
 # A charge run starts from nothing, and its densities take as long as its energy.
 _STEPS = {"relax": 12.0, "molecule": 5.0, "neb": 12.0, "charge": 8.0}
 _SUBTRACTION = 1.0
+_FEW = 5.0  # steps of a relaxation in which next to nothing moves
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,12 +138,20 @@ def cost_of(
 
 
 def _n_steps(step: Calculation) -> float:
-    """Return the expected ionic steps; vibrations displace each free coordinate back and forth."""
-    if step.label.task != "vibrations":
-        return _STEPS.get(step.label.task, 1.0)
+    """Return the expected ionic steps: fewer where few atoms are free, no more than NSW.
+
+    Vibrations displace each free coordinate back and forth.
+    """
     flags = step.structure.site_properties.get("selective_dynamics")
-    n_free = 3 * len(step.structure) if flags is None else sum(map(sum, flags))
-    return 1.0 + 2.0 * n_free
+    if step.label.task == "vibrations":
+        n_free = 3 * len(step.structure) if flags is None else sum(map(sum, flags))
+        return 1.0 + 2.0 * n_free
+    usual = _STEPS.get(step.label.task, 1.0)
+    if flags is None or step.label.task not in ("relax", "molecule", "neb"):
+        return usual
+    n_atoms = sum(any(directions) for directions in flags)
+    nsw = float(step.incar.get("NSW") or 1)
+    return min(usual, _FEW + n_atoms, nsw) if n_atoms else 1.0
 
 
 def _size_factor(n_atoms: int, n_kpoints: float) -> float:
