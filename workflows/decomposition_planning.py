@@ -33,6 +33,8 @@ _ROOM = 4.0  # Angstrom more in the box than a complex needs: its pieces move aw
 def add_decomposition(planner: Planner, part: Decomposition) -> None:
     """Add how a molecule comes apart by itself and on each host."""
     for name in part.where:
+        if name in part.leave_out.get(planner.profile, ()):
+            continue
         way = _intact(planner, part, name)
         for step in part.steps:
             _break(way, step)
@@ -154,8 +156,7 @@ def _break(way: Way, step: Scission) -> None:
     if not step.hold:
         last = _relax(way, name, Start(parents={"structure": last.key}))
     _add_state(way, name, last)
-    if way.part.has_band(way.name, step.name, way.planner.profile):
-        _add_band(way, step, before, scan)
+    _add_band(way, step, before, scan)
 
 
 def _lengths(way: Way, step: Scission, first: int, second: int) -> list[float]:

@@ -68,13 +68,12 @@ class Decomposition(_Part):
     molecule: str  # the phase that comes apart; neutral
     # "free", or the name of a complex whose guest is the molecule.
     where: tuple[str, ...] = Field(min_length=1)
+    leave_out: dict[Profile, tuple[str, ...]] = {}  # of these, where it costs too much
     # Taken up by the molecule as it is, before the first bond breaks ...
     electrons: NonNegative = 0
     donor: str = ""  # ... from so many atoms of this phase, whose ions stay with the molecule
     donor_at: tuple[str, ...] = ()  # atoms of the molecule that they are put beside; none: all
     steps: tuple[Scission, ...] = Field(min_length=1)
-    # Steps with a barrier, for each of `where`; all steps everywhere where nothing is given.
-    bands: dict[Profile, dict[str, tuple[str, ...]]] = {}
     images: Counts | dict[Profile, Counts] = 3
     hold_host: dict[Profile, bool] = {}
     charges: dict[Profile, tuple[str, ...]] = {}  # where they are taken from the density
@@ -85,23 +84,11 @@ class Decomposition(_Part):
     def _electrons_come_from_somewhere(self) -> "Decomposition":
         if self.electrons and not self.donor:
             raise ValueError("electrons need a donor: the phase that gives them, such as Li")
-        names = {step.name for step in self.steps}
-        for bands in self.bands.values():
-            unknown = {step for steps in bands.values() for step in steps} - names
-            unknown |= set(bands) - set(self.where)
-            if unknown:
-                raise ValueError(
-                    f"bands name {', '.join(sorted(unknown))}; there are the steps "
-                    f"{', '.join(sorted(names))} on {', '.join(self.where)}"
-                )
-        places = {name for part in (self.charges, self.elf) for ns in part.values() for name in ns}
-        if places - set(self.where):
-            raise ValueError(f"{', '.join(sorted(places - set(self.where)))} is not in 'where'")
+        named = (self.charges, self.elf, self.leave_out)
+        unknown = {n for part in named for names in part.values() for n in names} - set(self.where)
+        if unknown:
+            raise ValueError(f"{', '.join(sorted(unknown))} is not in 'where'")
         return self
-
-    def has_band(self, where: str, step: str, profile: Profile) -> bool:
-        """Return whether the barrier of a step is computed on one of `where` in a profile."""
-        return profile not in self.bands or step in self.bands[profile].get(where, ())
 
 
 class Electronic(_Part):
