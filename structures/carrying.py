@@ -14,6 +14,7 @@ Floats = NDArray[np.float64]
 
 _TOUCHES = 4.0  # Angstrom: a piece goes along with the host's atoms this near
 _ENOUGH = 4  # atoms that tell how a piece turns; fewer only tell how it shifts
+_SINGLE = 0.95  # of a bond: how near a single atom may come, which nothing else holds off
 _AWAY = 0.1  # Angstrom by which a piece that overlaps is lifted off at a time
 _FARTHEST = 15  # times
 
@@ -92,7 +93,7 @@ def _lifted(
 ) -> Floats:
     """Return a piece lifted off the host until nothing overlaps."""
     symbols = [site.specie.symbol for site in structure]
-    least = CLASH * np.array(
+    least = _room(len(atoms)) * np.array(
         [[bonding_distance(symbols[i], symbols[j]) for j in host] for i in atoms]
     )
     fractions = structure.lattice.get_fractional_coords(result[host])
@@ -106,3 +107,8 @@ def _lifted(
         away = (vectors[overlap] / np.maximum(distances[overlap], 1e-3)[:, None]).mean(axis=0)
         moved = moved + _AWAY * away / max(float(np.linalg.norm(away)), 1e-3)
     return moved
+
+
+def _room(n_atoms: int) -> float:
+    """Return how near a piece may come, in lengths of a bond."""
+    return _SINGLE if n_atoms == 1 else CLASH
