@@ -42,7 +42,7 @@ decompositions:
     donor_at: [N1, O1, O2, O3, O4]
     steps:
       - {name: N-S, bond: [N1, S1], points: 2, leaves: N1, ions: 2, phase: Li2(CF3SO2N)}
-      - {name: C-S, bond: [S1, C1], to: 3.4, points: 2, leaves: S1, phase: SO2}
+      - {name: C-S, bond: [S1, C1], to: 3.4, hold: true, points: 2, leaves: S1, phase: SO2}
       - {name: C-F, bond: [C1, F1], to: 3.0, towards: Li, hold: true, points: 2,
          leaves: F1, ions: 1, phase: LiF}
     images: 1
