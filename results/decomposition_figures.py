@@ -5,7 +5,16 @@ from textwrap import fill
 import pandas as pd
 from matplotlib.axes import Axes
 
-from .drawings import Drawing, Source, add_legend, orderings_remark, panels, poor_remark, set_title
+from .drawings import (
+    Drawing,
+    Source,
+    add_legend,
+    lean_names,
+    orderings_remark,
+    panels,
+    poor_remark,
+    set_title,
+)
 from .figure_data import pathway_frame, profile_frame
 from .pathway_plots import HALF, plot_pathways, route_names
 from .plots import plot_profile, pretty, styles
@@ -82,13 +91,14 @@ def draw_decomposition(source: Source) -> Drawing | None:
     if frame.empty:
         return None
     barriers = step_barriers(source.properties)
-    figure, axes = panels(1, 3.1)
+    figure, axes = panels(1, 3.6)
     tops = barriers[barriers["top"].notna()]
     on_scale = set(tops[_PLACE].itertuples(index=False, name=None))
     has_top = [place in on_scale for place in frame[_PLACE].itertuples(index=False, name=None)]
     plot_pathways(frame.assign(has_top=has_top), axes[0], is_largest_written=False)
     plot_tops(barriers, axes[0], frame)
-    add_legend(figure, axes, columns=2)
+    lean_names(axes[0])
+    add_legend(figure, axes, columns=1)
     joined = frame.merge(
         barriers.drop(columns=["to", "is_rate_determining", "status"]),
         on=_PLACE, how="left",

@@ -74,3 +74,10 @@ def orderings_remark(source: Source) -> tuple[str, ...]:
     """Return what the paper shows in this figure without a number, for the caption."""
     words = printed_orderings(source.study, source.figure)
     return tuple(f"published without a number: {pretty(text)}" for text in words)
+
+
+def lean_names(ax: Axes) -> None:
+    """Turn the names under an axis aside, in one line each: many long ones do not fit."""
+    for text in ax.get_xticklabels():
+        text.set(text=text.get_text().replace("\n", " "), rotation=35, ha="right")
+        text.set_rotation_mode("anchor")

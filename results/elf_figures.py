@@ -13,6 +13,7 @@ from .records import Property
 
 _PER_ROW = 4
 _QUANTITY = "lowest ELF between "
+_MOST_BONDS = 3  # lines under a title, so that all panels of a row are of one height
 
 
 def draw_elf_slices(source: Source) -> Drawing | None:
@@ -32,7 +33,7 @@ def draw_elf_slices(source: Source) -> Drawing | None:
         for i in range(0, sum(m == model for m, _ in slices), columns)
     ]
     width = max(WIDTH, 1.1 * columns + 0.6)
-    height = 0.7 + len(rows) * (1.25 * (width - 0.6) / columns)
+    height = 0.7 + len(rows) * (0.3 + 1.25 * (width - 0.6) / columns)
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(len(rows), columns, squeeze=False)
     image: Any = None
@@ -41,7 +42,7 @@ def draw_elf_slices(source: Source) -> Drawing | None:
             ax.set_axis_off()
         for ax, place in zip(line, places, strict=False):
             image = plot_elf_slice(slices[place], ax)
-            ax.set_title(_title(place, found[place]), fontsize=5.5, loc="left", pad=2)
+            ax.set_title(_title(place, found[place]), fontsize=5, loc="left", pad=2)
     bar = figure.colorbar(image, ax=axes, shrink=0.6)
     bar.set_label("ELF")
     frame = pd.concat(
@@ -62,11 +63,11 @@ def _slice(source: Source, item: Property) -> ElfSlice:
 
 
 def _title(place: tuple[str, str], items: list[Property]) -> str:
-    """Return system, state, and how the bonds stand."""
-    bonds = ", ".join(
-        f"{p.detail['bond']} {p.detail['length']:.2f} Å [{p.value:.2f}]" for p in items
-    )
-    return f"{pretty(place[0])}\n{pretty(place[1])}\n{bonds}"
+    """Return system and state, and below how the bonds stand, in lines that fit a panel."""
+    state = place[1].partition(": ")[2] or place[1]
+    bonds = [f"{p.detail['bond']} {p.detail['length']:.2f} Å [{p.value:.2f}]" for p in items]
+    lines = [f"{pretty(place[0])}, {pretty(state)}", *bonds]
+    return "\n".join(lines + [""] * (_MOST_BONDS - len(bonds)))
 
 
 def plot_elf_slice(data: ElfSlice, ax: Axes | None = None) -> Any:

@@ -6,7 +6,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from .charges import BY_NEAREST, INTEGRATED
-from .drawings import Drawing, Source, add_legend, orderings_remark, panels, poor_remark, set_title
+from .drawings import (
+    Drawing,
+    Source,
+    add_legend,
+    lean_names,
+    orderings_remark,
+    panels,
+    poor_remark,
+    set_title,
+)
 from .plots import BLACK, GREY, axes_or_new, pretty, styles
 from .published import printed_values
 from .records import Property
@@ -14,6 +23,7 @@ from .records import Property
 _SCHEMES = ("Bader near-grid", "Bader weight", "PAW spheres", "Mulliken")  # the first there counts
 _GAINED = "electrons gained by "
 _BOND = "C-F bond"
+_FEW = 4  # states whose names fit side by side
 _LEAST_RANGE = 0.02  # Angstrom shown; a thousandth is no difference to look at
 
 
@@ -85,7 +95,8 @@ def bond_frame(properties: list[Property]) -> pd.DataFrame:
 
 def draw_fragment_charges(source: Source) -> Drawing | None:
     """Draw the net charges of fragments along each route, and C-F lengths below."""
-    charges, lengths = fragment_frame(source.properties), bond_frame(source.properties)
+    charges = fragment_frame(source.properties)
+    lengths = _of_the_anion(bond_frame(source.properties))
     if charges.empty and lengths.empty:
         return None
     models = list(dict.fromkeys(charges["model"]))
@@ -110,6 +121,12 @@ def draw_fragment_charges(source: Source) -> Drawing | None:
         frame,
         (*remarks, *poor_remark(frame, "faded"), *_printed(source), *orderings_remark(source)),
     )
+
+
+def _of_the_anion(lengths: pd.DataFrame) -> pd.DataFrame:
+    """Return the lengths of TFSI- alone and in complexes, where there are any; else all."""
+    is_anion = lengths["label"].str.contains("TFSI-", regex=False)
+    return lengths[is_anion] if is_anion.any() else lengths
 
 
 def _printed(source: Source) -> tuple[str, ...]:
@@ -139,6 +156,8 @@ def plot_fragments(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
         )  # fmt: skip
     states = frame.drop_duplicates("position")
     ax.set_xticks(states["position"], [_lines(name) for name in states["state"]], fontsize=6)
+    if len(states) > _FEW:
+        lean_names(ax)
     ax.axhline(0.0, color=GREY, lw=0.5, ls=":")
     ax.margins(x=0.12, y=0.15)
     ax.set_ylabel("net charge (e)")

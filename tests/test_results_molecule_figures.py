@@ -124,7 +124,14 @@ def _charges() -> list[Property]:
             )  # fmt: skip
     for model, lengths in (("free", (1.343, 1.344, 1.346)), (COPC, (1.363, 1.351, 1.350))):
         items += [
-            _property(model, f"C-F bond {i}", "TFSI-", length, unit="Angstrom", energy_kind="")
+            _property(
+                model,
+                f"C-F bond {i}",
+                "TFSI-" if model == "free" else f"TFSI- on {model}",
+                length,
+                unit="Angstrom",
+                energy_kind="",
+            )
             for i, length in enumerate(lengths, start=1)
         ]
     return items

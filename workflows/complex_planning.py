@@ -127,7 +127,7 @@ def _add_energies(
             model=part.host,
             label=system.name,
             quantity=f"{part.guest} binding energy",
-            reference=f"{part.host} and {part.guest} apart, each relaxed",
+            reference="relaxed parts",
             placements=placements,
             parts=tuple(
                 PartRequest(name=name, key=item.keys[0], alternatives=item.keys[1:])
