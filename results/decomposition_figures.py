@@ -117,12 +117,13 @@ def deciding_steps(properties: list[Property]) -> tuple[str, ...]:
     by_barrier = {
         (p.model, p.label): p for p in properties if p.quantity == "rate-determining barrier"
     }
+    labels = {p.label for p in properties if p.quantity == "rate-determining step"}
     sentences = []
     for item in properties:
         if item.quantity != "rate-determining step" or item.reference or item.value is None:
             continue
         barrier = by_barrier.get((item.model, item.label))
-        name = item.label if item.model in item.label else f"{item.model}, {item.label}"
+        name = item.model if len(labels) == 1 else f"{item.model}, {item.label}"
         if barrier is not None and barrier.value is not None:
             text = f"barrier {barrier.value:.2f} eV at {barrier.detail['step']}"
         else:

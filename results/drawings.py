@@ -78,6 +78,5 @@ def orderings_remark(source: Source) -> tuple[str, ...]:
 
 def lean_names(ax: Axes) -> None:
     """Turn the names under an axis aside, in one line each: many long ones do not fit."""
-    for text in ax.get_xticklabels():
-        text.set(text=text.get_text().replace("\n", " "), rotation=35, ha="right")
-        text.set_rotation_mode("anchor")
+    names = [text.get_text().replace("\n", " ") for text in ax.get_xticklabels()]
+    ax.set_xticks(ax.get_xticks(), names, rotation=35, ha="right", rotation_mode="anchor")

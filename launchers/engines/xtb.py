@@ -26,6 +26,7 @@ BOHR = 0.5291772105638411  # Angstrom
 
 MIN_GAP = 9.5  # Bohr, 5 Angstrom: what must be empty around a molecule in a box
 
+_COOLING = (4.0, 2.0, 1.0)  # times SIGMA
 _FIRST_OF_L = {0: 0, 1: 1, 2: 4}  # column of the first orbital of s, p, d
 
 
@@ -187,10 +188,33 @@ class XtbPotential:
                 if last is None and breaks_symmetry(self._settings):
                     self._keep_signs(damping / 2)
                 return
-        raise EngineError(
-            f"tblite: {failure}, from a fresh start and with a quarter of AMIX as well. "
-            "Check the geometry or raise SIGMA."
-        ) from failure
+        try:
+            self._result = self._cooled(amix / 2)
+        except TBLiteRuntimeError as error:
+            self._result = None
+            raise EngineError(
+                f"tblite: {error}, from a fresh start, with a quarter of AMIX and cooled from four "
+                "times SIGMA as well. Check the geometry or raise SIGMA."
+            ) from failure
+
+    def _cooled(self, damping: float) -> Any:
+        """Return the state that is reached from a smearing of four times SIGMA, step by step.
+
+        Radicals beside a metal's open shell swing between two fillings at the wanted smearing;
+        from above they settle, often in the lower one of two states.
+        """
+        self._calculator.set("mixer-damping", damping)
+        result = self._fresh_start()
+        try:
+            for factor in _COOLING:
+                self._calculator.set("temperature", factor * self._kt / HARTREE)
+                self._calculator.set("max-iter", 2 * self._settings.nelm)
+                self._log.clear()
+                result = self._calculator.singlepoint(result)
+        finally:
+            self._calculator.set("temperature", self._kt / HARTREE)
+            self._calculator.set("max-iter", self._settings.nelm)
+        return result
 
     def _keep_signs(self, damping: float) -> None:
         """Where signs of MAGMOM were lost on the way, try once more; else keep the lower state."""
