@@ -279,7 +279,7 @@ def test_a_band_that_only_ends_in_a_state_is_measured_from_there():
 
 def test_the_deciding_step_is_named_by_barrier_or_else_by_energy():
     words = deciding_steps(_everything())
-    assert words[0] == "free, TFSI-: barrier 1.30 eV at CF3SO2N + CF3SO2 -> CF3 + SO2"
+    assert words[0] == "free: barrier 1.30 eV at CF3SO2N + CF3SO2 -> CF3 + SO2"
     bare = [p for p in _everything() if p.quantity != "rate-determining barrier"]
     assert deciding_steps(bare)[0].endswith("(no barriers)")
 
