@@ -8,6 +8,7 @@ from pymatgen.core import Structure
 
 from heterofire.results.pathways import wrong_states
 from heterofire.results.requests import (
+    BarrierRequest,
     ComplexRequest,
     EnergyRequest,
     PathwayRequest,
@@ -282,6 +283,8 @@ def test_a_band_goes_from_the_bond_through_its_scan(decomposed):
     assert band.parents == {"initial": before, "final": scan[1], "via 1": scan[0]}
     (rate,) = of_kind(decomposed, RateRequest)
     assert [step.to for step in rate.bands] == ["N-S broken", "C-S broken", "C-F broken"]
+    barriers = {r.label for r in of_kind(decomposed, BarrierRequest)}
+    assert "LiTFSI decomposition: Li2(CF3SO2N) gone -> C-S broken" in barriers
 
 
 def test_fragments_of_each_state_are_all_of_its_atoms(decomposed):

@@ -24,15 +24,14 @@ def add_requests(way: Way) -> None:
     planner, states = way.planner, tuple(_states(way))
     planner.requests.append(PathwayRequest(model=way.where, label=way.label, states=states))
     if way.bands:
-        planner.requests.append(
-            RateRequest(
-                model=way.where,
-                label=way.label,
-                states=states,
-                breaking=tuple(f"{step.name} broken" for step in way.part.steps),
-                bands=tuple(way.bands),
-            )
+        rate = RateRequest(
+            model=way.where,
+            label=way.label,
+            states=states,
+            breaking=tuple(f"{step.name} broken" for step in way.part.steps),
+            bands=tuple(way.bands),
         )
+        planner.requests += [rate, *(barrier for _, barrier in rate.barriers())]
     for state in way.states:
         _add_bonds(way, state)
         if way.name in way.part.charges.get(planner.profile, ()):
