@@ -526,6 +526,8 @@ def _options(
 
 def main() -> None:
     """Run the command line; a foreseen failure is one message and its exit code."""
+    # Planning has thousands of small minimisations: BLAS threads would only wait for each other.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     logging.basicConfig(format="%(message)s")
     logging.getLogger().handlers[0].setLevel(logging.WARNING)  # FireWorks' loggers are at DEBUG
     try:
