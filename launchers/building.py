@@ -64,12 +64,13 @@ def _periodic(name: str, kind: str, profile: "Profile") -> Built:
     from ..structures.catalogue import build_named  # slow: pymatgen
     from ..structures.crystals import build_crystal
     from ..structures.describe import describe, format_description
+    from ..workflows.study_parts import size_like
 
     if kind == "crystal":
         structure = build_crystal(name)
         about = describe(structure)
     else:
-        model = build_named(name, profile)
+        model = build_named(name, size_like(profile))
         structure, about = model.structure, describe(model)
     return structure, format_description(about), asdict(about)
 

@@ -10,7 +10,7 @@ def init(
     cluster: Annotated[
         str | None, typer.Option("--cluster", help="slurm, pbs, sge, lsf or local.")
     ] = None,
-    engine: Annotated[str | None, typer.Option(help="vasp or xtb.")] = None,
+    engine: Annotated[str | None, typer.Option(help="vasp, xtb or gpaw.")] = None,
     account: Annotated[str | None, typer.Option(help="Account or project that pays.")] = None,
     partition: Annotated[str | None, typer.Option(help="Partition or queue.")] = None,
     cores: Annotated[int | None, typer.Option(help="Cores of one node.")] = None,

@@ -32,7 +32,7 @@ class ClusterChoices(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Kind
-    engine: Literal["vasp", "xtb"] = "vasp"
+    engine: Literal["vasp", "xtb", "gpaw"] = "vasp"
     account: str | None = None
     partition: str | None = None  # or queue
     cores: int = Field(default=1, ge=1, le=4096)  # of one node

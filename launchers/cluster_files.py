@@ -13,7 +13,7 @@ import yaml
 from ..structures.files import write_atomic
 from .cluster_choices import ClusterChoices
 from .mongodb_addresses import launchpad_entries, without_password
-from .settings import engine_command, read_yaml
+from .settings import OWN_ENGINES, engine_command, read_yaml
 from .walltimes import format_walltime
 
 __all__ = [
@@ -104,8 +104,8 @@ def _fworker(choices: ClusterChoices, python: str) -> dict[str, Any]:
         if (command := getattr(choices, f"vasp_{name}")) is not None
     }
     env: dict[str, Any] = {"engine": choices.engine}
-    if choices.engine == "xtb":
-        env["vasp_cmd"] = shlex.join((python, *engine_command("xtb")[1:]))
+    if choices.engine in OWN_ENGINES:
+        env["vasp_cmd"] = shlex.join((python, *engine_command(choices.engine)[1:]))
     elif commands:
         env["vasp_cmd"] = commands.get("std") or next(iter(commands.values()))
     if commands:

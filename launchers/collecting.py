@@ -17,6 +17,7 @@ def print_collected(project: Project, *, dry_run: bool, as_json: bool) -> int:
         else:
             print("\n".join(f"{state}: {name}" for name, state in orders) or "nothing is out")
         return 0
+    project.check_writable()
     taken = take_in(project)
     n_here = run_what_needs_a_database(project)
     if as_json:

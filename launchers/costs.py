@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..workflows.estimates import CostModel, Estimate, learn_from_store
-from ..workflows.plans import Plan, relative_cost
+from ..workflows.estimates import CostModel, Estimate, learn_costs, learn_from_store
+from ..workflows.plans import GPAW_SECONDS_PER_UNIT, Plan, is_of_gpaw, relative_cost
+from .memory_checks import Need, memory_need
 from .project import Project
 
 _HIDDEN = ("changes",)  # long; JSON has them
@@ -20,6 +21,8 @@ class PlanCosts:
     left: float  # relative cost
     estimate: Estimate | None  # None without finished runs
     model: CostModel | None
+    is_learned: bool = True  # False: the model is of a few runs measured once, elsewhere
+    need: Need | None = None  # memory of the largest open calculation, where known
 
     def shown_rows(self) -> list[dict[str, Any]]:
         """Return the rows as a table shows them: without columns that say nothing here."""
@@ -39,10 +42,10 @@ class PlanCosts:
             return f"{first}\ncore-hours: unknown, no finished run of this engine in the store"
         found = self.estimate
         runs = f"{self.model.n_runs} finished run{'s' if self.model.n_runs > 1 else ''}"
-        return (
-            f"{first}\ncore-hours: about {found.core_hours:.3g} ({found.low:.3g} to "
-            f"{found.high:.3g}), from {runs} of this engine"
-        )
+        source = f"from {runs} of this engine" if self.is_learned else "until finished runs tell"
+        span = f"{found.low:.3g} to {found.high:.3g}"
+        hours = f"core-hours: about {found.core_hours:.3g} ({span}), {source}"
+        return "\n".join([first, hours, *([self.need.words()] if self.need else [])])
 
 
 def plan_costs(project: Project, plan: Plan) -> PlanCosts:
@@ -55,7 +58,8 @@ def plan_costs(project: Project, plan: Plan) -> PlanCosts:
     plan
         The planned study.
     """
-    done, model = project.stored_keys(plan), _learned(project, plan)
+    done, learned = project.stored_keys(plan), _learned(project, plan)
+    model = learned or _measured(plan)
     # Rows show two decimals, and a single atom costs less than that.
     exact = {step.key: relative_cost(step) for step in plan.steps}
     open_keys = [step.key for step in plan.calculations if step.key not in done]
@@ -67,7 +71,16 @@ def plan_costs(project: Project, plan: Plan) -> PlanCosts:
         left=sum(cost for key, cost in exact.items() if key not in done),
         estimate=model.total([exact[key] for key in open_keys]) if model else None,
         model=model,
+        is_learned=learned is not None,
+        need=memory_need((step for step in plan.calculations if step.key in set(open_keys)), 1),
     )
+
+
+def _measured(plan: Plan) -> CostModel | None:
+    """Return what a plan will take by the few runs that `gpaw_costs` was fitted to, else None."""
+    if not plan.calculations or not all(is_of_gpaw(step) for step in plan.calculations):
+        return None
+    return learn_costs([(1.0, GPAW_SECONDS_PER_UNIT / 3600)])
 
 
 def _learned(project: Project, plan: Plan) -> CostModel | None:
@@ -84,7 +97,8 @@ def _with_hours(row: Mapping[str, Any], cost: float, model: CostModel | None) ->
         return {**row, "core-hours": None, "uncertainty": None}
     found = model.estimate(cost)
     hours, factor = float(f"{found.core_hours:.3g}"), round(found.factor, 2)
-    return {**row, "core-hours": hours, "uncertainty": factor}
+    # From one run alone it is the same for all rows.
+    return {**row, "core-hours": hours, "uncertainty": factor if model.n_runs > 1 else None}
 
 
 def _short(name: str, value: Any) -> Any:

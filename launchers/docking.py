@@ -15,6 +15,7 @@ from ..structures.docking import Docked, dock
 from ..structures.errors import InputError
 from ..structures.files import write_atomic
 from ..structures.formats import read_structure, write_structure
+from ..structures.models import ALIASES
 from ..structures.molecules import build_species
 from ..structures.slab_docking import DockedOnSlab, dock_on_slab
 from ..structures.species import Species, box_species
@@ -69,7 +70,7 @@ def load_guest(name: str) -> Species:
 
 def load_host(name: str) -> Species | Structure:
     """Return a molecule, or the slab that a model's name or a POSCAR or CIF file gives."""
-    if name in model_names():
+    if name in (*model_names(), *ALIASES):
         return build_named(name).structure
     if Path(name).exists() and Path(name).suffix.lower() not in (".xyz", ".extxyz"):
         return read_structure(name)

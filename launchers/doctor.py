@@ -15,6 +15,7 @@ from ..results.store import ResultStore
 from ..structures.errors import HeteroError
 from ..workflows.inputs import make_inputs, write_inputs
 from ..workflows.potcar_files import potcar_library
+from .gpaw_checks import SETUP_COMMAND, check_gpaw
 from .launchpads import open_launchpad
 from .machine_checks import (
     Check,
@@ -78,8 +79,11 @@ def run_checks(
     if is_vasp:
         checks += _vasp_checks(settings)
     else:
-        engine = partial(check_embedded_engine, settings.vasp_cmd, settings.folder)
+        command, trial = settings.vasp_cmd, _trial_profile(settings)
+        engine = partial(check_embedded_engine, command, settings.folder, profile=trial)
         checks.append(("engine", engine))
+    if settings.engine == "gpaw":
+        checks.append(("GPAW", check_gpaw))
     checks += _queue_checks(settings, test_job=test_job)
     return [_guarded(name, check) for name, check in checks]
 
@@ -134,8 +138,13 @@ def check_result_store(database: str, folder: Path) -> Check:
     return Check(name="result store", status="ok", message=f"{path} will be made on first use")
 
 
-def check_embedded_engine(command: Sequence[str], folder: Path) -> Check:
-    """Check the embedded engine by computing a hydrogen molecule with it.
+def _trial_profile(settings: Settings) -> str:
+    """Return the profile whose inputs an engine of ours is tried with: one it was made for."""
+    return "gpaw" if settings.engine == "gpaw" else "quick"
+
+
+def check_embedded_engine(command: Sequence[str], folder: Path, *, profile: str = "quick") -> Check:
+    """Check an engine of heterofire's own by computing a hydrogen molecule with it.
 
     Parameters
     ----------
@@ -143,11 +152,13 @@ def check_embedded_engine(command: Sequence[str], folder: Path) -> Check:
         What starts the engine in a run folder.
     folder
         Where its scratch folder is made, and removed again.
+    profile
+        Of the inputs.
     """
     hydrogen = Structure(
         Lattice.cubic(8), ["H", "H"], [[4, 4, 3.63], [4, 4, 4.37]], coords_are_cartesian=True
     )
-    inputs = make_inputs(hydrogen, task="static", profile="quick", is_slab=False)
+    inputs = make_inputs(hydrogen, task="static", profile=profile, is_slab=False)
     with scratch_in(folder) as scratch:
         write_inputs(inputs, hydrogen, scratch)
         started = time.perf_counter()
@@ -157,7 +168,8 @@ def check_embedded_engine(command: Sequence[str], folder: Path) -> Check:
     if problem:
         return Check(
             name="engine", status="failed", message=f"'{shown}': {problem}",
-            remedy="Install heterofire again: pip install --force-reinstall heterofire tblite",
+            remedy=f"Install it: {SETUP_COMMAND}" if "gpaw" in command
+            else "Install heterofire again: pip install --force-reinstall heterofire tblite",
         )  # fmt: skip
     message = f"computed H2 in {seconds:.1f} s ('{shown}')"
     return Check(name="engine", status="ok", message=message)

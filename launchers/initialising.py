@@ -14,6 +14,7 @@ from ..structures.errors import InputError
 from .cluster_choices import KINDS, ClusterChoices
 from .cluster_files import ConfigFile, cluster_files, write_cluster_files
 from .mongodb_addresses import user_in
+from .settings import DEFAULT_ENGINE, ENGINES
 
 PASSWORD_VARIABLE = "HETEROFIRE_MONGODB_PASSWORD"  # noqa: S105, a name, not a password
 _STARTER = {"slurm": "srun ", "pbs": "mpirun ", "sge": "mpirun ", "lsf": "mpirun ", "local": ""}
@@ -113,7 +114,7 @@ def _with_defaults(answers: dict[str, Any]) -> dict[str, Any]:
     if "kind" not in given:
         raise InputError(f"--cluster is missing; choose among {', '.join(KINDS)}")
     if "engine" not in given and given["kind"] == "local" and not given.get("vasp_std"):
-        given["engine"] = "xtb"
+        given["engine"] = DEFAULT_ENGINE
     if given["kind"] != "local" and given.get("engine", "vasp") == "vasp" and "cores" not in given:
         raise InputError("--cores is missing: the cores of one node, such as --cores 32")
     return given
@@ -150,7 +151,7 @@ def _asked(answers: Mapping[str, Any]) -> dict[str, Any]:
     if given.get("kind") is None:
         given["kind"] = typer.prompt(f"queue ({', '.join(KINDS)})", default="slurm")
     if given.get("engine") is None:
-        given["engine"] = typer.prompt("engine (vasp, xtb)", default="vasp")
+        given["engine"] = typer.prompt(f"engine ({', '.join(ENGINES)})", default="vasp")
     if given["kind"] != "local":
         _ask(given, "account", "account or project (empty: none)", "")
         _ask(given, "partition", "partition or queue (empty: the default one)", "")

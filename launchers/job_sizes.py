@@ -1,8 +1,10 @@
 """What a firework asks the cluster for, in the keys of FireWorks' queue adapter."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
+from .engines.processes import chosen_processes
 from .queueing import Sizes
 from .resources import ClusterLimits, Resources, resources_for
 from .settings import Settings
@@ -23,18 +25,20 @@ def job_sizes(settings: Settings, kind: str) -> Sizes | None:
     if "cluster" not in (settings.worker_env.get("heterofire") or {}):
         return None
     limits = ClusterLimits.of_worker(settings.worker_env)
+    n_processes = chosen_processes(None, os.environ, limits.cores_per_node)
 
     def keys(spec: Mapping[str, Any]) -> dict[str, Any]:
-        return _resources(spec, limits).queue_keys(kind)
+        return _resources(spec, limits, n_processes).queue_keys(kind)
 
     return keys
 
 
-def _resources(spec: Mapping[str, Any], limits: ClusterLimits) -> Resources:
+def _resources(spec: Mapping[str, Any], limits: ClusterLimits, n_processes: int) -> Resources:
     """Return the resources of a firework."""
     from ..workflows.calculations import Calculation  # pulls in pymatgen
 
     for task in spec.get("_tasks", []):
         if "calculation" in task:
-            return resources_for(Calculation.from_dict(task["calculation"]), limits)
+            calculation = Calculation.from_dict(task["calculation"])
+            return resources_for(calculation, limits, n_processes=n_processes)
     return _LITTLE

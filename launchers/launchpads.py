@@ -18,9 +18,9 @@ from fireworks.utilities.fw_serializers import load_object_from_file
 from pymongo.errors import PyMongoError
 
 from ..structures.errors import InputError, StoreError
+from ..structures.file_systems import is_local
 from .claims import claim, is_alive
 from .embedded import EmbeddedClient
-from .file_systems import is_local
 from .reservations import job_of
 from .servers import check_server, open_server
 

@@ -3,13 +3,16 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
 from .project import Project
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from ..workflows.study import Host
 
 _WIDE = 160  # columns for a table that goes into a file or pipe
 
@@ -42,10 +45,23 @@ def print_studies(*, as_json: bool) -> None:
 
     found = [load_study(name) for name in study_names()]
     rows = [
-        {"study": s.study, "title": s.title, "paper": s.paper, "hosts": ", ".join(s.hosts)}
+        {
+            "study": s.study,
+            "title": s.title,
+            "paper": s.paper,
+            "hosts": ", ".join(_host_words(h) for h in s.hosts),
+        }
         for s in found
     ]
     print_rows(rows, as_json=as_json)
+
+
+def _host_words(host: "Host") -> str:
+    """Return the name of a host, with its profiles where it is not in all."""
+    from ..workflows.study_parts import PROFILES  # slow: pydantic
+
+    is_everywhere = set(host.profiles) == set(PROFILES)
+    return host.model if is_everywhere else f"{host.model} ({', '.join(host.profiles)})"
 
 
 def print_models(*, as_json: bool) -> None:

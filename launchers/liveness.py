@@ -1,14 +1,11 @@
-"""Which worker runs a firework, whether it lives, and workers that die with their parent."""
+"""Which worker runs a firework, and whether it lives."""
 
-import ctypes
 import os
-import signal
 import socket
 from pathlib import Path
 
 from .claims import claim, is_alive
 
-_PR_SET_PDEATHSIG = 1
 _PREFIX = "heterofire"
 
 
@@ -43,11 +40,3 @@ def _lives(name: str, locks: Path) -> bool | None:
     if len(parts) != 4 or parts[0] != _PREFIX or parts[1] != socket.gethostname():
         return None
     return is_alive(int(parts[3]), locks)
-
-
-def die_with_parent() -> None:
-    """Ask the kernel for SIGTERM when the parent process goes, so that nothing is orphaned."""
-    try:
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    except (OSError, AttributeError):  # not Linux: workers then end when the queue is empty
-        return

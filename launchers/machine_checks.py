@@ -16,7 +16,7 @@ from typing import Literal
 from packaging.requirements import Requirement
 
 from ..structures.errors import StoreError
-from .file_systems import check_locks, file_system_type, is_local
+from ..structures.file_systems import check_locks, file_system_type, is_local
 
 _OLDEST_PYTHON = (3, 11)
 _FULL_GB, _TIGHT_GB = 0.5, 5.0

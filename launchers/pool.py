@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from pymongo.errors import PyMongoError
 from ..structures.errors import HeteroError
 from ..workflows.walltime import job_times, note_start, worker_options
 from .job_ends import is_time_up, not_halted_here
+from .orphans import as_parent
 from .recovery import recover
 from .servers import is_lost_server, wait_for_server
 from .settings import Settings
@@ -141,7 +143,13 @@ class Pool:
         ]
         log = Path(folder) / f"worker-{number + 1}.log"
         with log.open("ab") as stream:
-            return subprocess.Popen(command, stdout=stream, stderr=stream, start_new_session=True)
+            return subprocess.Popen(
+                command,
+                stdout=stream,
+                stderr=stream,
+                start_new_session=True,
+                env=os.environ | as_parent(),
+            )
 
     def _end_all(self) -> None:
         """Ask all workers to end, and wait until they have put their work back."""

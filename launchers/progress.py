@@ -15,6 +15,7 @@ from .status import JobStatus, counts, job_statuses
 
 _HEARTBEAT_S = 30.0
 _REFRESH_S = 1.0
+_SHARE = 0.02  # of a core, at most, that looking may cost
 
 
 class Progress:
@@ -46,7 +47,7 @@ class Progress:
         self._costs: Mapping[str, float] = {
             c.label.name: relative_cost(c) for c in (plan.steps if plan else ())
         }
-        self._start = self._last_refresh = self._last_line = time.monotonic()
+        self._start = self._last_line = self._next_look = time.monotonic()
         self._said: set[int] = {
             s.fw_id for s in self._statuses() if s.state in ("COMPLETED", "FIZZLED")
         }
@@ -66,11 +67,11 @@ class Progress:
 
     def tick(self, *, force: bool = False) -> None:
         """Look at the LaunchPad and print what is new."""
-        now = time.monotonic()
-        if not force and now - self._last_refresh < _REFRESH_S:
+        now, spent = time.monotonic(), time.process_time()
+        if not force and now < self._next_look:
             return
-        self._last_refresh = now
         statuses = self._statuses()
+        self._next_look = now + max(_REFRESH_S, (time.process_time() - spent) / _SHARE)
         for status in statuses:
             if status.state in ("COMPLETED", "FIZZLED") and status.fw_id not in self._said:
                 self._say(status, len(statuses))

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from ..results.reference import is_reference, refuse_to_write
 from ..structures.errors import InputError
 from .settings import Settings, load_settings
 
@@ -40,9 +41,9 @@ class Project:
     settings: Settings
 
     @classmethod
-    def here(cls, engine: str | None) -> Self:
+    def here(cls, engine: str | None, database: str | None = None) -> Self:
         """Open the project in the current folder."""
-        return cls(load_settings(engine=engine))
+        return cls(load_settings(engine=engine, database=database))
 
     @cached_property
     def store(self) -> "ResultStore":
@@ -71,11 +72,17 @@ class Project:
         from ..workflows.planning import plan_study  # pymatgen is slow to import
         from ..workflows.study import load_study
 
+        name = checked_profile(profile)
+        if name == "gpaw" and self.settings.engine == "xtb":
+            raise InputError(
+                "profile gpaw has k-points and a dipole correction, which engine xtb has not: add "
+                "--engine gpaw (or vasp), or take --profile quick."
+            )
         return plan_study(
             load_study(study),
-            checked_profile(profile),
+            name,
             engine=self.settings.engine,
-            method=self.settings.method,
+            method=self.settings.method_of,
             has_vtst=self.settings.has_vtst,
             source=study,
         )
@@ -83,7 +90,11 @@ class Project:
     def has_store(self) -> bool:
         """Return whether there is a result database to look into."""
         database = self.settings.database
-        return "://" in database or Path(database).exists()
+        return "://" in database or is_reference(database) or Path(database).exists()
+
+    def check_writable(self) -> None:
+        """Refuse to compute for a database that is only read, before anything is started."""
+        refuse_to_write(self.settings.database, "nothing was started")
 
     def stored_keys(self, plan: "Plan") -> frozenset[str]:
         """Return the keys of a plan's calculations that are stored; makes no file to look."""
@@ -100,5 +111,9 @@ class Project:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the result store."""
         if "store" in self.__dict__:
             self.store.close()

@@ -1,10 +1,8 @@
 """Tables and figures of a study, for the terminal and as files."""
 
-import hashlib
 import sys
 from pathlib import Path
 
-from ..results.derive import derive
 from ..results.records import Property
 from ..structures.errors import InputError
 from ..structures.files import write_atomic
@@ -15,6 +13,8 @@ from .project import Project
 
 def refresh_properties(project: Project, plan: Plan) -> list[Property]:
     """Derive a plan's properties from what is stored now, and store them."""
+    from ..results.derive import derive  # slow: every module that derives a number
+
     about = {"study": plan.study, "profile": plan.profile, "engine": plan.engine}
     properties = derive(project.store, plan.requests, **about)
     project.store.replace_properties(**about, properties=properties)
@@ -39,12 +39,22 @@ def stored_properties(project: Project, study: Study, profile: str) -> list[Prop
     return found
 
 
-def print_table(project: Project, study: str, profile: str, fmt: str) -> None:
-    """Print a study's derived numbers."""
-    from ..results.tables import format_table, table  # slow: pandas
+def print_table(
+    project: Project, study: str, profile: str, fmt: str, name: str | None = None
+) -> None:
+    """Print a study's derived numbers, or those of one of its tables."""
+    from ..results.table_definitions import named_table, table_definition  # slow: pandas
+    from ..results.tables import format_table, table
 
-    properties = stored_properties(project, load_study(study), profile)
-    print(format_table(table(properties), fmt))
+    loaded = load_study(study)
+    definition = None if name is None else table_definition(loaded.study, name)
+    properties = stored_properties(project, loaded, profile)
+    if definition is None:
+        print(format_table(table(properties), fmt))
+        return
+    if fmt == "text":
+        print(definition.title)
+    print(format_table(named_table(project.store, properties, definition), fmt))
 
 
 def print_comparison(project: Project, study: str, profile: str, fmt: str) -> None:
@@ -57,35 +67,10 @@ def print_comparison(project: Project, study: str, profile: str, fmt: str) -> No
     print(format_table(compare(properties, loaded.paper), fmt))
 
 
-def draw_figures(
-    project: Project, study: str, profile: str, names: list[str], output: Path, *, dry_run: bool
-) -> list[Path]:
-    """Redraw figures from the store; all of the study's when none is named."""
-    from ..results.figures import draw_figure  # slow: matplotlib
-
-    loaded = load_study(study)
-    unknown = [name for name in names if name not in loaded.figures]
-    if unknown:
-        raise InputError(
-            f"{study} has no figure {', '.join(unknown)}; it has {', '.join(loaded.figures)}"
-        )
-    stored_properties(project, loaded, profile)
-    written: list[Path] = []
-    for name in names or loaded.figures:
-        if dry_run:
-            print(output / f"{name}.png")
-            continue
-        about = {"study": loaded.study, "profile": profile, "engine": project.settings.engine}
-        written += draw_figure(project.store, name, folder=output, **about)
-    for path in written:
-        print(path)
-    return written
-
-
 def finish_study(project: Project, plan: Plan) -> Path:
     """Print a study's tables, write them as files, and draw its figures; return the folder.
 
-    Figures are drawn anew only when a number, or a program that draws them, has changed.
+    Figures are drawn anew only when a row behind them, or a program that draws them, has changed.
     """
     from ..results.compare import compare  # slow: pandas
     from ..results.tables import format_table, table
@@ -107,30 +92,8 @@ def finish_study(project: Project, plan: Plan) -> Path:
                 file=sys.stderr,
             )
     print(f"figures and tables in {folder}:", file=sys.stderr)
-    mark, state = folder / ".drawn", _state_of(properties, study)
-    if mark.is_file() and mark.read_text() == state and _all_there(folder, study):
-        for path in _figure_files(folder, study):
-            print(path)
-        return folder
-    draw_figures(project, plan.source, plan.profile, [], folder, dry_run=False)
-    write_atomic(mark, state)
+    from .drawing import redraw_figures  # it needs this module
+
+    for path in redraw_figures(project, study, plan.profile, folder):
+        print(path)
     return folder
-
-
-def _state_of(properties: list[Property], study: Study) -> str:
-    """Return a hash of all that a study's figures depend on: numbers, sources and programs."""
-    import matplotlib as mpl  # slow
-
-    from .. import __version__
-
-    words = [__version__, mpl.__version__, *study.figures, *map(repr, properties)]
-    return hashlib.sha256("\n".join(words).encode()).hexdigest()
-
-
-def _figure_files(folder: Path, study: Study) -> list[Path]:
-    kinds = ("png", "svg", "pdf", "csv")
-    return [folder / f"{name}.{kind}" for name in study.figures for kind in kinds]
-
-
-def _all_there(folder: Path, study: Study) -> bool:
-    return all(path.is_file() for path in _figure_files(folder, study))

@@ -12,8 +12,8 @@ from ..workflows.plans import relative_cost
 from .walltimes import format_walltime
 
 # Without finished runs to learn from: one unit of relative cost (an energy and forces of 45 atoms
-# at one k-point) is taken as half a core-hour of VASP, a few seconds of the embedded engine.
-_CORE_HOURS_PER_UNIT = {"vasp": 0.5, "xtb": 0.02}
+# at one k-point) is taken as half a core-hour of VASP, a few seconds of xTB, 41 s of GPAW.
+_CORE_HOURS_PER_UNIT = {"vasp": 0.5, "xtb": 0.02, "gpaw": 0.012}
 _MARGIN = 4.0  # an SCF that is slow to converge, a relaxation of twice the steps
 _LEAST_S, _STEP_S = 1800, 1800  # half hours: what a queue's backfill can use
 
@@ -94,7 +94,11 @@ class Resources:
 
 
 def resources_for(
-    calculation: Calculation, cluster: ClusterLimits, *, core_hours: float | None = None
+    calculation: Calculation,
+    cluster: ClusterLimits,
+    *,
+    core_hours: float | None = None,
+    n_processes: int = 1,
 ) -> Resources:
     """Return what a calculation should ask a queue for.
 
@@ -110,6 +114,9 @@ def resources_for(
         The limits.
     core_hours
         Expected cost where finished runs tell; by default guessed from the relative cost.
+    n_processes
+        That may share the images of a band where an engine computes it; all else it does on one
+        core.
 
     Raises
     ------
@@ -117,9 +124,9 @@ def resources_for(
         A band has more images than the largest job has cores.
     """
     if calculation.engine != "vasp":
-        return Resources(
-            nodes=1, cores=1, walltime_s=_walltime(calculation, 1, cluster, core_hours)
-        )
+        cores = max(1, min(n_processes, calculation.n_images, cluster.cores_per_node))
+        walltime_s = _walltime(calculation, cores, cluster, core_hours)
+        return Resources(nodes=1, cores=cores, walltime_s=walltime_s)
     images = max(calculation.n_images, 1)
     points = irreducible_points(calculation)
     useful = max(1, min(len(calculation.structure), calculation.n_bands) * points)

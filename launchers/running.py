@@ -2,11 +2,14 @@
 
 import json
 import sys
+from collections.abc import Iterator
 
 from rich.console import Console
 
+from ..workflows.calculations import Calculation
 from ..workflows.plans import Plan
 from .collecting import collect_first
+from .memory_checks import check_memory
 from .pool import Pool
 from .progress import Progress
 from .project import Project
@@ -30,15 +33,26 @@ def submit_study(project: Project, plan: Plan, *, dry_run: bool, as_json: bool =
 def launch_ready(project: Project, n_workers: int, *, dry_run: bool) -> int:
     """Run what is ready on this machine; the exit code is 1 when a calculation failed."""
     if not dry_run:
+        project.check_writable()
         collect_first(project)
     ready = [s for s in job_statuses(project.launchpad) if s.state in ("READY", "WAITING")]
     if dry_run:
         print("\n".join(status.name for status in ready) or "nothing is ready")
         return 0
+    check_memory(_queued(project, [status.fw_id for status in ready]), n_workers)
     console = Console(stderr=True)
     with Progress(project.launchpad, console) as progress:
         Pool(project.launchpad, project.settings, n_workers).run(progress.tick)
     return say_failures(project, {})
+
+
+def _queued(project: Project, fw_ids: list[int]) -> Iterator[Calculation]:
+    """Give the calculations of queued fireworks whose engine tells its memory."""
+    query = {"fw_id": {"$in": fw_ids}, "spec.heterofire.engine": "gpaw"}
+    for document in project.launchpad.fireworks.find(query, {"spec._tasks": 1}):
+        task = document["spec"]["_tasks"][0]
+        if "calculation" in task:
+            yield Calculation.from_dict(task["calculation"])
 
 
 def run_study(project: Project, plan: Plan, n_workers: int, *, dry_run: bool) -> int:
@@ -48,6 +62,8 @@ def run_study(project: Project, plan: Plan, n_workers: int, *, dry_run: bool) ->
         return 0
     console = Console(stderr=True)
     print_warnings(plan)
+    done = project.stored_keys(plan)
+    check_memory((step for step in plan.steps if step.key not in done), n_workers)
     submission = submit_plan(project, plan)
     console.print(submission_words(submission), highlight=False)
     query = plan_query(plan)

@@ -13,7 +13,8 @@ import yaml
 from ..structures.errors import InputError
 
 DEFAULT_ENGINE = "xtb"
-ENGINES = ("vasp", "xtb")
+OWN_ENGINES = ("xtb", "gpaw")  # that `heterofire engine` starts
+ENGINES = ("vasp", *OWN_ENGINES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,17 +28,33 @@ class Settings:
     my_launchpad: Path | None  # FireWorks' file that names a MongoDB
     my_qadapter: Path | None = None  # FireWorks' file that describes the queue
     worker_env: Mapping[str, Any]  # env of my_fworker.yaml
-    engine: str  # "xtb", "vasp"
-    method: str  # "GFN1-xTB"; "" for VASP
+    engine: str  # one of ENGINES
+    method: str  # what no input file says: "GFN1-xTB", GPAW's basis "szp(dzp)"; "" for VASP
     vasp_cmd: tuple[str, ...]  # what stands behind VASP on this machine
 
     @property
     def has_vtst(self) -> bool:
-        """Return whether the workers' VASP climbs: VTST declared, or the embedded engine."""
-        return self.engine == "xtb" or bool(self.worker_env.get("vtst", False))
+        """Return whether the workers' VASP climbs: VTST declared, or an engine of ours."""
+        return self.engine in OWN_ENGINES or bool(self.worker_env.get("vtst", False))
+
+    def method_of(self, incar: Mapping[str, Any]) -> str:
+        """Return what the engine computes for an INCAR; empty where the INCAR says it all.
+
+        Raises
+        ------
+        InputError
+            The INCAR asks for a functional or dispersion that the engine does not have.
+        """
+        if self.engine != "gpaw":
+            return self.method
+        from .engines.gpaw_methods import method_name  # pulls in the engines' package
+
+        return method_name(incar, self.method)
 
 
-def load_settings(*, engine: str | None = None, folder: Path | None = None) -> Settings:
+def load_settings(
+    *, engine: str | None = None, folder: Path | None = None, database: str | None = None
+) -> Settings:
     """Return the settings of a project folder.
 
     Parameters
@@ -47,6 +64,8 @@ def load_settings(*, engine: str | None = None, folder: Path | None = None) -> S
         and the embedded engine where there is no such file.
     folder
         The project folder; by default the current one.
+    database
+        A file, a URL, or "reference"; by default what HETEROFIRE_DB names, else results.db.
 
     Raises
     ------
@@ -61,7 +80,7 @@ def load_settings(*, engine: str | None = None, folder: Path | None = None) -> S
     return Settings(
         folder=project,
         runs=project / "runs",
-        database=os.environ.get("HETEROFIRE_DB") or str(project / "results.db"),
+        database=database_address(database, project),
         launchpad=project / "launchpad.db",
         my_launchpad=_config_file(project, "my_launchpad.yaml", "LAUNCHPAD_LOC"),
         my_qadapter=_config_file(project, "my_qadapter.yaml", "QUEUEADAPTER_LOC"),
@@ -70,6 +89,12 @@ def load_settings(*, engine: str | None = None, folder: Path | None = None) -> S
         method=_method(name),
         vasp_cmd=_command(name, worker_env.get("vasp_cmd")),
     )
+
+
+def database_address(database: str | None = None, folder: Path | None = None) -> str:
+    """Return the path or URL of the database that was named, else of the project folder's."""
+    named = database or os.environ.get("HETEROFIRE_DB")
+    return named or str((folder or Path.cwd()).resolve() / "results.db")
 
 
 def engine_command(name: str) -> tuple[str, ...]:
@@ -82,11 +107,15 @@ def engine_command(name: str) -> tuple[str, ...]:
 
 def _method(engine: str) -> str:
     """Return what the engine computes where no input file says it."""
-    if engine != "xtb":
-        return ""
-    from .engines.xtb_engine import chosen_method  # pulls in numpy
+    if engine == "gpaw":
+        from .engines.gpaw_methods import chosen_basis  # pulls in the engines' package
 
-    return chosen_method()
+        return chosen_basis()
+    if engine == "xtb":
+        from .engines.xtb_engine import chosen_method  # pulls in numpy
+
+        return chosen_method()
+    return ""
 
 
 def _command(engine: str, configured: str | None) -> tuple[str, ...]:
@@ -101,8 +130,8 @@ def _engine_behind(vasp_cmd: str | None) -> str | None:
 
     Examples
     --------
-    >>> _engine_behind("srun vasp_std"), _engine_behind("heterofire engine xtb")
-    ('vasp', 'xtb')
+    >>> _engine_behind("srun vasp_std"), _engine_behind("heterofire engine gpaw")
+    ('vasp', 'gpaw')
     """
     if not vasp_cmd:
         return None

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from ..structures.errors import StoreError
+from ..structures.file_systems import check_locks, is_local
 from ..structures.files import write_error
-from .file_systems import check_locks, is_local
 
 LOCK_SECONDS = 60.0
 _GO_ON = (

@@ -38,6 +38,7 @@ def submit_plan(project: Project, plan: Plan) -> Submission:
     Submission
         Submitting the same plan twice adds nothing; calculations that failed are queued again.
     """
+    project.check_writable()
     launchpad, settings = project.launchpad, project.settings
     _start_counting(launchpad)
     recover(launchpad, worker_locks(settings))

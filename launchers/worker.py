@@ -22,8 +22,9 @@ from ..workflows.walltime import job_id, job_times, note_start, worker_options
 from .bundles import Bundle, mark_stop
 from .job_ends import is_time_up, not_halted_here
 from .launchpads import open_launchpad
-from .liveness import die_with_parent, worker_name
+from .liveness import worker_name
 from .offline import run_orders
+from .orphans import as_parent, die_with_parent
 from .recovery import recover
 from .reservations import Reservation
 from .servers import is_lost_server, wait_for_server
@@ -206,6 +207,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--fireworks", default="", help="12:34,...: firework and its launch")
     arguments = parser.parse_args(argv)
     die_with_parent()
+    os.environ.update(as_parent())
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger().handlers[0].setLevel(logging.INFO)  # FireWorks' loggers are at DEBUG
     settings = load_settings(engine=arguments.engine, folder=arguments.folder)

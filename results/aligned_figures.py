@@ -7,7 +7,18 @@ from matplotlib.axes import Axes
 from .aligned_dos import VACUUM
 from .drawings import Drawing, Source, add_legend, orderings_remark, panels, poor_remark, set_title
 from .electronic import run_symbols
-from .plots import BLACK, BLUE, GREY, UNITS, VERMILION, axes_or_new, name_rows, pretty, styles
+from .plots import (
+    BLACK,
+    BLUE,
+    GREY,
+    UNITS,
+    VERMILION,
+    axes_or_new,
+    name_rows,
+    pretty,
+    styles,
+    with_minus,
+)
 from .records import Dos, Floats, Property, Run
 
 _BELOW, _ABOVE = 6.0, 4.0  # eV shown below the lowest and above the highest Fermi level
@@ -152,7 +163,7 @@ def draw_levels(source: Source) -> Drawing | None:
         plot_levels(part, ax)
     remarks = [
         *poor_remark(frame, "hatched"),
-        "d-band centre: -10 to 5 eV around $E_\\mathrm{F}$; gap: over both spins; ticks: each spin",
+        "d-band centre: −10 to 5 eV around $E_\\mathrm{F}$; gap: over both spins; ticks: each spin",
     ]
     return Drawing(figure, frame, (*remarks, *orderings_remark(source)))
 
@@ -181,7 +192,7 @@ def plot_levels(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
         spins = [float(word) for word in row["by_spin"].split()]
         ax.plot(spins, [i] * len(spins), "|", color=BLACK, ms=6, mew=0.8)
         ax.annotate(
-            f"{row['value']:.2f}", (1.0, i), xycoords=("axes fraction", "data"), xytext=(4, 0),
+            with_minus(row["value"]), (1.0, i), xycoords=("axes fraction", "data"), xytext=(4, 0),
             textcoords="offset points", va="center",
             fontsize=6.5,
         )  # fmt: skip

@@ -13,6 +13,8 @@ from .records import DensityDifference, Floats, Property
 _MARGIN = 2.0  # Angstrom shown below the lowest and above the highest atom
 _ON_LINE = 0.2  # Angstrom: a point this near a line gives no plane with it
 _PIXEL = 0.1  # Angstrom, of a slice
+_SAME_SITE = 1.0  # Angstrom between an atom and the one that stands for it in another model
+_FINE = 2  # points of an isosurface's grid for one of the stored grid, along each axis
 _NEAR = 0.8  # Angstrom: atoms this near a slice are drawn on it
 _LEVEL_SHARE = 98.0  # percentile of |Delta rho| around the atoms that an isosurface is drawn at
 
@@ -93,8 +95,46 @@ class Slice:
         return pd.DataFrame(columns)
 
 
-def slice_through(difference: DensityDifference) -> Slice:
-    """Return the plane along a and the normal through the largest |Delta rho|."""
+def changed_sites(differences: Mapping[str, DensityDifference]) -> dict[str, Floats]:
+    """Return the site at which models of one cell have different elements, where there is one.
+
+    Returns
+    -------
+    dict
+        Fractional coordinates by model: of the atom whose element not all models have, and in the
+        others of the atom in its place. Empty where there is no such atom in every model.
+    """
+    elements = {m: {str(e) for e in d.structure.composition} for m, d in differences.items()}
+    rare = set[str].union(*elements.values()) - set[str].intersection(*elements.values())
+    place = next(
+        (
+            site.frac_coords
+            for d in differences.values()
+            for site in d.structure
+            if site.specie.symbol in rare
+        ),
+        None,
+    )
+    if place is None:
+        return {}
+    found: dict[str, Floats] = {}
+    for model, difference in differences.items():
+        lattice = difference.structure.lattice
+        distances = lattice.get_all_distances(place, difference.structure.frac_coords)[0]
+        if distances.min() > _SAME_SITE:
+            return {}
+        found[model] = difference.structure.frac_coords[int(distances.argmin())]
+    return found
+
+
+def slice_through(difference: DensityDifference, site: Floats | None = None) -> Slice:
+    """Return the plane along a and the normal through a site.
+
+    Parameters
+    ----------
+    site
+        Fractional coordinates; by default of the largest |Delta rho|.
+    """
     from scipy.ndimage import map_coordinates  # slow to import
 
     lattice = np.asarray(difference.structure.lattice.matrix)
@@ -102,7 +142,8 @@ def slice_through(difference: DensityDifference) -> Slice:
     along = np.arange(0.0, np.linalg.norm(lattice[0]), _PIXEL)
     z = np.arange(low, high, _PIXEL)
     shape = np.array(difference.coarse.shape)
-    top = np.array(np.unravel_index(np.abs(difference.coarse).argmax(), shape)) / shape
+    largest = np.array(np.unravel_index(np.abs(difference.coarse).argmax(), shape)) / shape
+    top = largest if site is None else np.array(site, dtype=float)
     first = lattice[0] / np.linalg.norm(lattice[0])
     normal = np.cross(lattice[0], lattice[1])
     normal /= np.linalg.norm(normal)
@@ -143,7 +184,9 @@ def slice_between(difference: DensityDifference) -> Slice:
     away = top - middle @ np.linalg.inv(matrix)
     across = _across((away - np.round(away)) @ matrix, up, positions - middle)
     flat = np.stack([(positions - middle) @ across, (positions - middle) @ up], axis=1)
-    low, high = flat.min(axis=0) - _MARGIN, flat.max(axis=0) + _MARGIN
+    near = np.abs((positions - middle) @ np.cross(across, up)) < _NEAR
+    shown = flat[near] if near.any() else flat
+    low, high = shown.min(axis=0) - _MARGIN, shown.max(axis=0) + _MARGIN
     along, z = (np.arange(a, b, _PIXEL) for a, b in zip(low, high, strict=True))
     points = (middle + along[None, :, None] * across + z[:, None, None] * up) @ np.linalg.inv(
         matrix
@@ -151,7 +194,6 @@ def slice_between(difference: DensityDifference) -> Slice:
     values = map_coordinates(
         difference.coarse, np.moveaxis(points * shape, -1, 0), order=3, mode="grid-wrap"
     )
-    near = np.abs((positions - middle) @ np.cross(across, up)) < _NEAR
     rows = [
         {"symbol": structure[int(i)].specie.symbol, "along": flat[i, 0], "z": flat[i, 1]}
         for i in np.flatnonzero(near)
@@ -216,10 +258,11 @@ def isosurfaces(difference: DensityDifference, level: float | None = None) -> li
 
     structure = difference.structure
     lattice = np.asarray(structure.lattice.matrix)
-    shape = difference.coarse.shape
+    fine = _finer(difference.coarse)
+    shape = fine.shape
     height = normal_height(structure)
     start = round(float(difference.z[0]) / height * shape[2])
-    grid = np.roll(difference.coarse, -start, axis=2)
+    grid = np.roll(fine, -start, axis=2)
     grid = np.pad(grid, ((0, 1), (0, 1), (0, 0)), mode="wrap")
     inside = _around_atoms(difference, grid.shape[2], height)
     if level is None:
@@ -244,6 +287,16 @@ def isosurfaces(difference: DensityDifference, level: float | None = None) -> li
             )
         )
     return surfaces
+
+
+def _finer(values: Floats) -> Floats:
+    """Return a periodic density on a finer grid, by its Fourier series: surfaces get smooth."""
+    for axis, n in enumerate(values.shape):
+        waves = np.moveaxis(np.fft.rfft(values, axis=axis), axis, -1)
+        if n % 2 == 0:
+            waves[..., -1] /= 2  # on the finer grid this wave has its mirror image beside it
+        values = np.fft.irfft(np.moveaxis(waves, -1, axis), _FINE * n, axis=axis) * _FINE
+    return values
 
 
 def _around_atoms(difference: DensityDifference, n: int, height: float) -> NDArray[np.bool_]:

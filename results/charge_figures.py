@@ -1,6 +1,6 @@
 """The figures of charges: along hops, and of density differences."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from .charge_figure_data import (
+    changed_sites,
     charge_frame,
     difference_frame,
     isosurfaces,
@@ -18,12 +19,12 @@ from .charge_figure_data import (
 from .charge_plots import plot_charges, plot_difference_profile, plot_isosurfaces, plot_slice
 from .charges import BY_NEAREST, INTEGRATED
 from .compatibility import is_isolated
-from .differences import fragment_gains, nearest_gains
 from .drawings import WIDTH, Drawing, Source, add_legend, panels, poor_remark, set_title
 from .planar import heights_above
 from .plots import pretty, styles
 from .records import DensityDifference
 
+_NEARLY = 1.0  # Angstrom
 _SHOWN = ("Bader near-grid", "Mulliken", "PAW spheres")  # schemes; the table has all
 
 
@@ -63,6 +64,7 @@ def draw_profile(source: Source) -> Drawing | None:
         return None
     figure, axes = panels(len(differences), 0.7 + 1.6 * len(differences))
     frame = difference_frame(differences)
+    ends, gains = _common_windows(differences), _gains(source)
     for ax, (model, difference) in zip(axes, differences.items(), strict=True):
         heights = heights_above(difference.structure, float(difference.z[0]))
         symbols = [site.specie.symbol for site in difference.structure]
@@ -72,8 +74,8 @@ def draw_profile(source: Source) -> Drawing | None:
         }
         part = frame[frame["model"] == model]
         plot_difference_profile(part, ax, planes=difference.planes, atoms=atoms)
-        ax.set_xlim(*window(difference))
-        set_title(ax, f"{model}: {_gain(difference)}")
+        ax.set_xlim(*ends[model])
+        set_title(ax, f"{model}: {gains[model]}")
         ax.set_xlabel(ax.get_xlabel() if ax is axes[-1] else "")
     add_legend(figure, figure.axes, columns=7)
     divided = any(difference.planes for difference in differences.values())
@@ -82,17 +84,32 @@ def draw_profile(source: Source) -> Drawing | None:
     return Drawing(figure, frame, (remark, *_poor(differences)))
 
 
+def _common_windows(
+    differences: Mapping[str, DensityDifference],
+) -> dict[str, tuple[float, float]]:
+    """Return the range of z of each model; one for all where they nearly agree."""
+    ends = {model: window(difference) for model, difference in differences.items()}
+    low, high = (list(values) for values in zip(*ends.values(), strict=True))
+    if max(max(low) - min(low), max(high) - min(high)) < _NEARLY:
+        return dict.fromkeys(ends, (min(low), max(high)))
+    return ends
+
+
 def _poor(differences: Mapping[str, DensityDifference]) -> tuple[str, ...]:
     """Return the remark that names the models whose difference is not converged."""
     names = [model for model, d in differences.items() if d.status != "converged"]
     return (f"not converged: {', '.join(names)}",) if names else ()
 
 
-def _gain(difference: DensityDifference) -> str:
-    """Return in words what the first fragment gains."""
-    gains = fragment_gains(difference) or nearest_gains(difference)
-    name, value = next(iter(gains.items()))
-    return f"{name} {'gains' if value >= 0 else 'loses'} {abs(value):.3f} e"
+def _gains(source: Source) -> dict[str, str]:
+    """Return in words what a fragment of each model gains, as it was derived."""
+    words: dict[str, str] = {}
+    for item in source.properties:
+        if item.reference in (INTEGRATED, BY_NEAREST) and item.value is not None:
+            name = item.quantity.removeprefix("electrons gained by ")
+            does = "gains" if item.value >= 0 else "loses"
+            words.setdefault(item.model, f"{name} {does} {abs(item.value):.3f} e")
+    return words
 
 
 def _is_boxed(differences: Mapping[str, DensityDifference]) -> bool:
@@ -104,23 +121,27 @@ def draw_slice(source: Source) -> Drawing | None:
     differences = _differences(source)
     if not differences:
         return None
+    sites = {} if _is_boxed(differences) else changed_sites(differences)
     slices = {
-        model: slice_between(d) if is_isolated(d.structure) else slice_through(d)
+        model: slice_between(d) if is_isolated(d.structure) else slice_through(d, sites.get(model))
         for model, d in differences.items()
     }
     limit = max(float(np.percentile(np.abs(s.values), 99.5)) for s in slices.values())
     shape = max(float(np.ptp(s.z) / np.ptp(s.along)) for s in slices.values())
-    width = (WIDTH - 1.0) / len(slices)
-    figure = Figure(figsize=(WIDTH, width * shape + 0.7), layout="constrained")
+    # Two fit into a column; each one more is as wide, so that its name has room above it.
+    width = (WIDTH - 1.35) / min(len(slices), 2)
+    height = width * shape + 0.7
+    figure = Figure(figsize=(1.35 + width * len(slices), height), layout="constrained")
     axes = list(
         figure.subplots(1, len(slices), squeeze=False, sharey=not _is_boxed(differences))[0]
     )
     image: Any = None
+    gains = _gains(source)
     for ax, (model, data) in zip(axes, slices.items(), strict=True):
         image = plot_slice(data, ax, limit=limit)
         set_title(ax, model)
         if any(s.between for s in slices.values()):
-            ax.set_title(f"{pretty(model)}: {_gain(differences[model])}", loc="left", fontsize=6)
+            set_title(ax, f"{model}: {gains[model]}")
         else:
             ax.label_outer()
     bar = figure.colorbar(image, ax=axes, shrink=0.8, extend="both")
@@ -135,8 +156,10 @@ def draw_slice(source: Source) -> Drawing | None:
     remarks = (
         "plane through the middles of both fragments and the largest difference"
         if boxed
-        else "plane along a and the normal through the largest difference of each model",
-        "red: electrons gather; blue: they leave; 0.5 % of the points are beyond the scale",
+        else "plane along $a$ and the normal through the site where the models differ"
+        if sites
+        else "plane along $a$ and the normal through the largest difference of each model",
+        "red: electrons gather; blue: they leave; at most 0.5 % of the points are off the scale",
     )
     return Drawing(figure, frame, (*remarks, *_poor(differences)))
 
@@ -152,11 +175,11 @@ def draw_isosurface(source: Source) -> Drawing | None:
         return None
     # One level for all models, so that the surfaces can be compared.
     level = abs(found[0].level)
-    figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.2), layout="constrained")
     rows = []
     for number, (model, difference) in enumerate(differences.items(), start=1):
         ax: Any = figure.add_subplot(1, len(differences), number, projection="3d")
-        surfaces = isosurfaces(difference, level)
+        surfaces = found if difference is first else isosurfaces(difference, level)
         plot_isosurfaces(surfaces, difference, ax)
         ax.set_title(pretty(model), fontsize=7, fontweight="bold", pad=0)
         rows += [
@@ -176,16 +199,8 @@ def draw_isosurface(source: Source) -> Drawing | None:
         for h, label in zip(*a.get_legend_handles_labels(), strict=True)
     }
     figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=6)
-    remark = f"isosurfaces at +{level:.4f} (red, electrons gather) and -{level:.4f} e/Å$^3$ (blue)"
-    chosen = f"the level is the 98th percentile around the atoms of {name}"
+    remark = f"isosurfaces at +{level:.4f} (red, electrons gather) and −{level:.4f} e/Å$^3$ (blue)"
+    chosen = f"the level is the 98th percentile around the atoms of {pretty(name)}"
     bare = sorted(set(differences) - {row["model"] for row in rows})
     empty = (f"nowhere beyond it: {', '.join(bare)}",) if bare else ()
     return Drawing(figure, pd.DataFrame(rows), (remark, chosen, *empty, *_poor(differences)))
-
-
-CHARGE_FIGURES: dict[str, Callable[[Source], Drawing | None]] = {
-    "charges": draw_charges,
-    "difference-profile": draw_profile,
-    "difference-slice": draw_slice,
-    "difference-isosurface": draw_isosurface,
-}

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from .charge_figure_data import Slice, Surface
 from .planar import heights_above, normal_height, unfolded_positions
 from .plots import BLACK, BLUE, GREY, VERMILION, axes_or_new, pretty
-from .records import DensityDifference
+from .records import DensityDifference, Floats
 
 # Elements as in most viewers, dark enough on white.
 ELEMENTS = {
@@ -23,6 +23,8 @@ ELEMENTS = {
 }
 _RADII = {"Mo": 1.3, "S": 1.0, "Se": 1.15, "C": 0.7, "N": 0.7, "K": 1.6}  # Angstrom, to look at
 _LINES = ("-", "--", ":", "-.")
+_AZIMUTH_DEG = -75  # from where isosurfaces are looked at
+_ROOM = 1.5  # Angstrom: atoms farther apart have room for a name anywhere
 
 
 def plot_difference_profile(
@@ -51,9 +53,12 @@ def plot_difference_profile(
     ax.axhline(0.0, color=GREY, lw=0.5)
     for plane in planes:
         ax.axvline(plane, color=BLACK, lw=0.6, ls="--")
-    for symbol, heights in (atoms or {}).items():
+    # The most frequent element first and longest, so that none hides another at its height.
+    by_number = sorted((atoms or {}).items(), key=lambda item: -len(item[1]))
+    for i, (symbol, heights) in enumerate(by_number):
         ax.plot(
-            heights, np.zeros(len(heights)), "|", color=ELEMENTS.get(symbol, GREY), ms=7, mew=1.2,
+            heights, np.zeros(len(heights)), "|", color=ELEMENTS.get(symbol, GREY), mew=1.4,
+            ms=max(12 - 2.5 * i, 3),
             transform=ax.get_xaxis_transform(), clip_on=False, label=symbol,
         )  # fmt: skip
     ax.set(xlabel="z (Å)", ylabel="$\\Delta\\rho$\n(e Å$^{-1}$)")
@@ -84,13 +89,7 @@ def plot_slice(data: Slice, ax: Axes | None = None, *, limit: float | None = Non
         data.values, origin="lower", extent=extent, cmap="RdBu_r", vmin=-limit, vmax=limit,
         aspect="equal", interpolation="bilinear",
     )  # fmt: skip
-    for symbol, part in data.atoms.groupby("symbol", sort=False):
-        ax.plot(part["along"], part["z"], "o", mfc="none", mec=BLACK, ms=4, mew=0.5)
-        for _, atom in part.iterrows():
-            ax.annotate(
-                str(symbol), (atom["along"], atom["z"]), xytext=(2.5, 2.5),
-                textcoords="offset points", fontsize=5,
-            )  # fmt: skip
+    _name_atoms(data, ax)
     if data.between is None:
         ax.set(xlabel="along $a$ (Å)", ylabel="z (Å)")
     else:
@@ -99,6 +98,31 @@ def plot_slice(data: Slice, ax: Axes | None = None, *, limit: float | None = Non
             ylabel=f"{pretty(data.between[0])} to {pretty(data.between[1])} (Å)",
         )
     return image
+
+
+def _name_atoms(data: Slice, ax: Axes) -> None:
+    """Mark the atoms near a slice and write their symbols where there is room."""
+    places = data.atoms[["along", "z"]].to_numpy(dtype=float)
+    ax.plot(*places.T, "o", mfc="none", mec=BLACK, ms=4, mew=0.5)
+    for symbol, place in zip(data.atoms["symbol"], places, strict=True):
+        ax.annotate(
+            str(symbol), tuple(place), xytext=tuple(5.5 * _away(place, places)),
+            textcoords="offset points", ha="center", va="center", fontsize=5.5,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.6, "pad": 0.2},
+        )  # fmt: skip
+
+
+def _away(place: Floats, places: Floats) -> Floats:
+    """Return the direction from the nearest other atom to one: where its name has room."""
+    others = places[np.linalg.norm(places - place, axis=1) > 1e-6]
+    if not len(others):
+        return np.array([0.8, 0.6])
+    steps = place - others
+    distances = np.linalg.norm(steps, axis=1)
+    if distances.min() > _ROOM:
+        return np.array([0.8, 0.6])
+    step: Floats = steps[distances.argmin()] / distances.min()
+    return step
 
 
 def plot_isosurfaces(surfaces: Sequence[Surface], difference: DensityDifference, ax: Any) -> Any:
@@ -113,16 +137,22 @@ def plot_isosurfaces(surfaces: Sequence[Surface], difference: DensityDifference,
     ax
         Axes with the projection "3d".
     """
+    from matplotlib.colors import LightSource
     from mpl_toolkits.mplot3d.art3d import Poly3DCollection  # type: ignore[import-untyped]  # slow
 
     structure = difference.structure
+    light = LightSource(azdeg=_AZIMUTH_DEG + 270, altdeg=35)
     heights = heights_above(structure, float(difference.z[0]))
     lattice = np.asarray(structure.lattice.matrix)
     for surface in surfaces:
         colour = VERMILION if surface.level > 0 else BLUE
+        # Marching cubes winds its triangles alike around a hill and a hollow of the density.
+        outwards = surface.faces[:, ::-1] if surface.level > 0 else surface.faces
+        # Opaque, with edges in the colour of their faces: else the triangles show as a net.
         mesh = Poly3DCollection(
-            surface.vertices[surface.faces], facecolors=colour, alpha=0.55, shade=True, lw=0
-        )
+            surface.vertices[outwards], facecolors=colour, edgecolors=colour, shade=True,
+            lightsource=light, lw=0.15,
+        )  # fmt: skip
         mesh.set_rasterized(True)
         ax.add_collection3d(mesh)
     positions = unfolded_positions(structure, float(difference.z[0]))
@@ -133,8 +163,8 @@ def plot_isosurfaces(surfaces: Sequence[Surface], difference: DensityDifference,
     ax.plot(corners[:, 0], corners[:, 1], low, color=GREY, lw=0.5)
     spread = [corners[:, 0], corners[:, 1], np.array([low, float(heights.max()) + 1.2])]
     ax.set(xlim=_ends(spread[0]), ylim=_ends(spread[1]), zlim=_ends(spread[2]))
-    ax.set_box_aspect([float(np.ptp(values)) for values in spread], zoom=1.35)
-    ax.view_init(elev=8, azim=-75)
+    ax.set_box_aspect([float(np.ptp(values)) for values in spread], zoom=1.4)
+    ax.view_init(elev=8, azim=_AZIMUTH_DEG)
     ax.set_proj_type("ortho")
     ax.set_axis_off()
     return ax

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from .places import place_labels
 from .published import Paper, PublishedValue, Selector, papers
 from .records import Property
 from .tables import SEPARATOR, table
@@ -12,6 +13,7 @@ from .tables import SEPARATOR, table
 COLUMNS = (
     *("figure", "quantity", "system", "published", "unit", "computed", "difference"),
     *("ordering", "model", "label", "reference", "profile", "engine", "method", "status", "doubts"),
+    "keys",
 )
 _SAME = ["profile", "engine", "method", "reference"]  # only these are ever subtracted
 
@@ -21,7 +23,7 @@ def compare(properties: Iterable[Property], doi: str) -> pd.DataFrame:
 
     A published value has one row per computed value it may mean: per reference, site or path,
     where the paper does not say which. Computed differences are taken within one profile,
-    engine, method and reference only.
+    engine, method and reference only, and between hosts where the ion is at the same place.
 
     Parameters
     ----------
@@ -37,7 +39,8 @@ def compare(properties: Iterable[Property], doi: str) -> pd.DataFrame:
         to compare; ``published`` holds words where only an ordering was printed, and ``ordering``
         says beside it in words how the computed values stand.
     """
-    frame = table(properties)
+    items = list(properties)
+    frame = table(items).assign(place=place_labels(items))
     frame = frame[frame["value"].notna()]
     paper = papers().get(doi)
     rows = [row for value in paper.values for row in _rows(paper, value, frame)] if paper else []
@@ -58,14 +61,17 @@ def _rows(paper: Paper, value: PublishedValue, frame: pd.DataFrame) -> Iterator[
     }
     found = _select(value.computed, frame)
     if found.empty:
-        yield base | {"status": "missing"}
+        yield base | {"status": "missing", "keys": ""}
     for row in found.to_dict(orient="records"):
         yield base | _computed(value, row)
 
 
 def _computed(value: PublishedValue, row: Mapping[Any, Any]) -> dict[str, Any]:
     """Return the computed columns of a row."""
-    copied = ("model", "label", "reference", "profile", "engine", "method", "status")
+    copied = (
+        *("model", "label", "reference", "profile", "engine", "method", "status"),
+        "keys",
+    )
     is_number = isinstance(value.value, float)
     return {name: row[name] for name in copied} | {
         "computed": row["value"],
@@ -98,7 +104,7 @@ def _select(selector: Selector, frame: pd.DataFrame) -> pd.DataFrame:
         other = _of(of_quantity, "model", selector.minus_models)
         if selector.choose == "lowest":
             return _without_reference(_minus(chosen, _lowest(other), "model", []))
-        return _without_reference(_minus(chosen, other, "model", ["label"]))
+        return _without_reference(_minus(chosen, other, "model", ["place"]))
     if selector.minus_label:
         other = of_quantity[of_quantity["label"] == selector.minus_label]
         return _minus(chosen, other, "label", ["model"])
@@ -126,6 +132,7 @@ def _minus(frame: pd.DataFrame, other: pd.DataFrame, column: str, also: list[str
     return pairs.assign(
         value=pairs["value"] - pairs["value_other"],
         status=pairs["status"].where(~poor, "unconverged"),
+        keys=pairs["keys"] + " " + pairs["keys_other"],
     )[list(frame.columns)]
 
 

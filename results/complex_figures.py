@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from .drawings import Drawing, Source, add_legend, orderings_remark, panels, poor_remark
-from .plots import BLACK, GREY, axes_or_new, name_rows, styles
+from .plots import BLACK, GREY, axes_or_new, name_rows, styles, with_minus
 from .records import Property
 
 _COLUMNS = [
@@ -62,18 +62,23 @@ def draw_complexes(source: Source) -> Drawing | None:
     if frame.empty:
         return None
     figure, axes = panels(1, 1.2 + 0.3 * len(frame))
-    plot_complexes(frame, axes[0])
+    usual = str(frame["reference"].mode().iloc[0])
+    plot_complexes(frame, axes[0], usual=usual)
     add_legend(figure, axes)
-    return Drawing(figure, frame, (*poor_remark(frame, "hatched"), *orderings_remark(source)))
+    remarks = [f"against {usual}, where nothing else is said"] if usual else []
+    remarks += [*poor_remark(frame, "hatched"), *orderings_remark(source)]
+    return Drawing(figure, frame, tuple(remarks))
 
 
-def plot_complexes(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+def plot_complexes(frame: pd.DataFrame, ax: Axes | None = None, *, usual: str = "") -> Axes:
     """Draw a bar per binding energy with its value, and a mark at the interaction energy.
 
     Parameters
     ----------
     frame
         See `complex_frame`.
+    usual
+        A reference that is not written beside each row.
     """
     ax = axes_or_new(ax)
     colours = styles(frame["model"])
@@ -85,14 +90,15 @@ def plot_complexes(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
             hatch=None if row["status"] == "ok" else "////",
         )  # fmt: skip
         ax.annotate(
-            f"{row['binding']:.2f}", (1.0, i), xycoords=("axes fraction", "data"), xytext=(4, 0),
+            with_minus(row["binding"]), (1.0, i), xycoords=("axes fraction", "data"), xytext=(4, 0),
             textcoords="offset points", va="center",
             fontsize=6.5,
         )  # fmt: skip
-        against = f" ({row['reference']})" if row["reference"] else ""
+        against = f"\n({row['reference']})" if row["reference"] not in ("", usual) else ""
         guest = row["quantity"].removesuffix("binding energy").strip()
-        guest = f"{guest}: " if guest else ""
-        names.append(f"{guest}{row['model']}\n{row['label']}{against}")
+        what = f"{guest} on {row['model']}" if guest and guest != row["model"] else row["model"]
+        label = "" if row["label"] == what else f"{', ' if against else chr(10)}{row['label']}"
+        names.append(f"{what}{label}{against}")
     inner = frame[frame["interaction"].notna()]
     if len(inner):
         places = [list(frame.index).index(i) for i in inner.index]

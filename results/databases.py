@@ -1,30 +1,24 @@
-"""Connections to the result database: what a file must be, and how SQLite is to behave."""
+"""Connections to the result database: what a file must be, and how a database is to behave."""
 
+import os
 import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
+from sqlalchemy import URL, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from ..structures.errors import StoreError
-from .schema import schema_version
+from ..structures.errors import InputError, StoreError
+from ..structures.file_systems import is_local
+from .database_errors import store_error
+from .migrations import schema_version
+from .reference import REFERENCE, is_reference, verified_reference
+from .writer_locks import GIVE_UP_S, WRITES, begin_postgresql, begin_sqlite
 
-WRITES = "heterofire_writes"  # execution option of connections that are going to write
-_BUSY_S = 60.0
 _MAGIC = b"SQLite format 3\x00"
-_REMEDIES = {
-    "is full": "The disk is full: free some space and run the same command again.",
-    "disk i/o": "The disk refuses to write: check space and quota, then run the command again.",
-    "readonly": "The file or its folder is read-only: change the permissions or name another file.",
-    "unable to open": "The folder is missing or not writable: create it or name another file.",
-    "locked": "Another process is writing for over a minute: look for a hung one, then try again.",
-    "malformed": "The file is damaged: restore a backup, or move it away and collect the run "
-    "folders again.",
-    "not a database": "It is not a heterofire result file: name another one.",
-}
+_DIALECTS = ("sqlite", "postgresql")
 
 
 def connect(text: str) -> tuple[Engine, str]:
@@ -35,51 +29,134 @@ def connect(text: str) -> tuple[Engine, str]:
     StoreError
         The file is not ours, newer or damaged, or the URL cannot be used; nothing is changed.
     """
-    if "://" in text:
-        url = _url(text)
-        return _engine(url), url.render_as_string(hide_password=True)
-    _check_file(Path(text))
-    return _engine(URL.create("sqlite", database=text)), text
+    if is_reference(text):
+        return _fixed()
+    url, name = locate(text)
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return _engine(url), name
+    path = Path(url.database)
+    _check_file(path)
+    return (_engine(url) if is_writable(path) else _engine(_read_only(path))), name
 
 
-def _url(text: str) -> URL:
-    """Return a URL whose driver SQLAlchemy knows."""
+def connect_to_read(text: str) -> tuple[Engine, str]:
+    """Return an engine that cannot write, for a database that is there.
+
+    Raises
+    ------
+    InputError
+        There is no such file.
+    StoreError
+        As in `connect`.
+    """
+    if is_reference(text):
+        return _fixed()
+    url, name = locate(text)
+    if url.get_backend_name() == "postgresql":
+        return reading(_engine(url), only=True), name
+    path = Path(url.database or "")
+    if not path.exists():
+        raise InputError(
+            f"there is no database {name}: name one with HETEROFIRE_DB, or go to its project folder"
+        )
+    _check_file(path)
+    return _engine(_read_only(path)), name
+
+
+def locate(text: str) -> tuple[URL, str]:
+    """Return the URL of a file or URL, and the name by which messages call it: no password."""
+    if text == REFERENCE:
+        return URL.create("sqlite", database=str(verified_reference())), text
+    if "://" not in text:
+        return URL.create("sqlite", database=text), text
+    scheme = text.split("://", maxsplit=1)[0]
     try:
         url = make_url(text)
+        if url.drivername == "postgresql":  # SQLAlchemy would take the older driver
+            url = url.set(drivername="postgresql+psycopg")
         url.get_dialect()
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+    except (ArgumentError, ValueError, NoSuchModuleError, ModuleNotFoundError) as error:
+        raise StoreError(f"cannot open {scheme}://...: {error}") from error
+    if url.get_backend_name() not in _DIALECTS:
         raise StoreError(
-            f"cannot open {text.split('://', maxsplit=1)[0]}://...: {error}"
-        ) from error
-    return url
+            f"cannot open {scheme}://...: results go into SQLite or PostgreSQL. Name a file or "
+            "a URL such as postgresql://user@host/database."
+        )
+    return url, url.render_as_string(hide_password=True)
+
+
+def is_writable(path: Path) -> bool:
+    """Return whether a database file can be written; a new one, where its folder is there."""
+    folder = path.absolute().parent
+    return os.access(folder, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
+
+
+def _fixed() -> tuple[Engine, str]:
+    """Return an engine that reads the reference database, and its name."""
+    path = verified_reference()
+    _check_file(path)
+    return _engine(_read_only(path, fixed=True)), REFERENCE
+
+
+def _read_only(path: Path, *, fixed: bool = False) -> URL:
+    """Return a URL that opens a file for reading, also where no file can be made beside it.
+
+    One that is ``fixed`` never changes; SQLite then needs no file beside it.
+    """
+    log = path.with_name(path.name + "-wal")
+    # Readers of a write-ahead log make files beside it, which would be in the way of its owner.
+    # Where the file is not ours to write and nobody has it open, SQLite is told that it is fixed.
+    is_busy = log.exists() and log.stat().st_size > 0
+    frozen = fixed or (not is_writable(path) and not is_busy)
+    query = {"mode": "ro", "uri": "true"} | ({"immutable": "1"} if frozen else {})
+    return URL.create("sqlite", database=f"file:{quote(str(path.absolute()))}", query=query)
 
 
 def _engine(url: URL) -> Engine:
     """Return an engine that opens a connection per transaction: safe across forks."""
     try:
-        engine = create_engine(url, poolclass=NullPool)
+        # Named, since a server may have another default.
+        level = {"isolation_level": "READ COMMITTED"} if url.get_backend_name() != "sqlite" else {}
+        engine = create_engine(url, poolclass=NullPool, **level)
     except ModuleNotFoundError as error:
         raise StoreError(
-            f"{url.drivername} needs the package {error.name!r}: install it, or use a file."
+            f"{url.drivername} needs the package {error.name!r}: install it with "
+            "pip install 'heterofire[postgresql]', or use a file."
         ) from error
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+        event.listen(engine, "begin", begin_sqlite)
+        return engine
+    event.listen(engine, "begin", begin_postgresql)
     return engine
+
+
+def reading(engine: Engine, *, only: bool = False) -> Engine:
+    """Return the engine for transactions that read: all they see is of one moment.
+
+    Parameters
+    ----------
+    only
+        Whether the database is to refuse any other statement; SQLite does by its URL.
+    """
+    if engine.dialect.name == "sqlite":
+        return engine
+    options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": only}
+    return engine.execution_options(**options)
+
+
+def writing(engine: Engine) -> Engine:
+    """Return the engine for transactions that write: they hold the writers' lock."""
+    # At READ COMMITTED: what was committed during the wait must be seen.
+    return engine.execution_options(**{WRITES: True})
 
 
 def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     """Leave transactions to us, wait for other writers, and hold the foreign keys."""
     connection.isolation_level = None
-    connection.execute(f"PRAGMA busy_timeout = {int(_BUSY_S * 1000)}")
+    connection.execute(f"PRAGMA busy_timeout = {int(GIVE_UP_S * 1000)}")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = FULL")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # A writer takes the lock at once: upgrading from reading to writing cannot wait, it fails.
-    writes = connection.get_execution_options().get(WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _check_file(path: Path) -> None:
@@ -102,44 +179,49 @@ def _check_file(path: Path) -> None:
     if head and head != _MAGIC:
         raise store_error("open", str(path), sqlite3.DatabaseError("file is not a database"))
     if head:
-        _check_schema(path)
+        check_schema(_engine(_read_only(path)), str(path))
 
 
-def _check_schema(path: Path) -> None:
-    """Look at the schema through a connection that cannot write."""
-    location = f"file:{quote(str(path.absolute()))}?mode=ro&uri=true"
-    engine = create_engine(f"sqlite:///{location}", poolclass=NullPool)
+def check_schema(engine: Engine, name: str) -> int:
+    """Return the schema version of a database, 0 for an empty one.
+
+    Raises
+    ------
+    StoreError
+        It is another program's, or newer than this program.
+    """
     try:
         with engine.connect() as connection:
-            schema_version(connection)
+            return schema_version(connection)
     except DBAPIError as error:
-        raise store_error("open", str(path), error.orig or error) from error
+        raise store_error("open", name, error.orig or error) from error
     except StoreError as error:
-        raise StoreError(f"{path}: {error}") from error
+        raise StoreError(f"{name}: {error}") from error
 
 
-def use_wal(engine: Engine) -> None:
-    """Switch a new SQLite file to the write-ahead log, so that readers never wait for a writer."""
-    if engine.dialect.name != "sqlite":
+def settle_journal(engine: Engine) -> None:
+    """Give a SQLite file the write-ahead log, so that readers never wait for a writer.
+
+    The log needs memory that all users of the file share: on a disk that other machines see, the
+    file gets SQLite's older journal instead.
+    """
+    path = engine.url.database
+    if engine.dialect.name != "sqlite" or not path or engine.url.query.get("mode") == "ro":
         return
-    deadline = time.monotonic() + _BUSY_S
+    mode = "WAL" if is_local(Path(path).absolute().parent) else "DELETE"
+    deadline = time.monotonic() + GIVE_UP_S
     while True:
         try:
             with closing(engine.raw_connection()) as connection:
-                connection.cursor().execute("PRAGMA journal_mode = WAL")
+                connection.cursor().execute(f"PRAGMA journal_mode = {mode}")
         except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise DBAPIError("PRAGMA journal_mode", None, error) from error
+            if mode == "DELETE":  # others have it open with its log: they must end first
+                return
             # The switch does not honour the busy timeout when two processes create the file.
-            if "locked" not in str(error) or time.monotonic() > deadline:
+            if time.monotonic() > deadline:
                 raise DBAPIError("PRAGMA journal_mode", None, error) from error
             time.sleep(0.01)
         else:
             return
-
-
-def store_error(doing: str, name: str, error: BaseException) -> StoreError:
-    """Return an error that says what to do about a database error."""
-    text = " ".join(str(error).split())
-    for words, remedy in _REMEDIES.items():
-        if words in text.lower():
-            return StoreError(f"cannot {doing} {name}: {text}. {remedy} Nothing was changed.")
-    return StoreError(f"cannot {doing} {name}: {text}. Nothing was changed.")

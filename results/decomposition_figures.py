@@ -2,6 +2,7 @@
 
 from textwrap import fill
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
@@ -17,11 +18,12 @@ from .drawings import (
 )
 from .figure_data import pathway_frame, profile_frame
 from .pathway_plots import HALF, plot_pathways, route_names
-from .plots import plot_profile, pretty, styles
+from .plots import plot_profile, pretty, styles, with_minus
 from .records import Property
 
 _PLACE = ["model", "route", "position"]
 _TOP = 0.12  # half the width of the mark of a transition state
+_LINE = 0.055  # of the height of the panel: a line of text
 
 
 def step_barriers(properties: list[Property]) -> pd.DataFrame:
@@ -98,14 +100,16 @@ def draw_decomposition(source: Source) -> Drawing | None:
     plot_pathways(frame.assign(has_top=has_top), axes[0], is_largest_written=False)
     plot_tops(barriers, axes[0], frame)
     lean_names(axes[0])
-    add_legend(figure, axes, columns=1)
+    if frame["route"].nunique() == 1:
+        set_title(axes[0], str(frame["route"].iloc[0]))
+    add_legend(figure, axes, columns=3)
     joined = frame.merge(
         barriers.drop(columns=["to", "is_rate_determining", "status"]),
         on=_PLACE, how="left",
     )  # fmt: skip
     remarks = (
-        *deciding_steps(source.properties),
-        *_off_scale(barriers),
+        *(pretty(text) for text in deciding_steps(source.properties)),
+        *(pretty(text) for text in _off_scale(barriers)),
         *poor_remark(frame, "hollow"),
         *orderings_remark(source),
     )
@@ -152,13 +156,16 @@ def plot_tops(barriers: pd.DataFrame, ax: Axes, frame: pd.DataFrame) -> Axes:
     frame
         The states, for colours and energies.
     """
-    colours = styles(route_names(frame))
+    names = route_names(frame)
+    colours = dict(zip(zip(frame["model"], frame["route"], strict=True), names, strict=True))
+    shown = styles(names)
     energies = {
         (row["model"], row["route"], row["position"]): row["energy"]
         for row in frame.to_dict(orient="records")
     }
+    deciding = []
     for row in barriers[barriers["top"].notna()].to_dict(orient="records"):
-        colour = colours[f"{row['model']}, {row['route']}"][0]
+        colour = shown[colours[row["model"], row["route"]]][0]
         i, top = row["position"], row["top"]
         ends = [energies.get((row["model"], row["route"], i + shift)) for shift in (-1, 0)]
         width = 1.4 if row["is_rate_determining"] else 0.7
@@ -168,13 +175,24 @@ def plot_tops(barriers: pd.DataFrame, ax: Axes, frame: pd.DataFrame) -> Axes:
                 ax.plot(place, (end, top), color=colour, lw=width * 0.7, ls="-")
         ax.plot((i - 0.5 - _TOP, i - 0.5 + _TOP), (top, top), color=colour, lw=width + 0.8)
         if row["is_rate_determining"]:
-            ax.annotate(
-                f"{row['barrier']:.2f}", (i - 0.5 - _TOP, top), (-1, 0), va="center", ha="right",
-                textcoords="offset points", color=colour, fontsize=6.5,
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4, "alpha": 0.8},
-            )  # fmt: skip
+            deciding.append((i, top, row["barrier"], colour))
     ax.margins(y=0.15)
+    _write_barriers(deciding, ax)
     return ax
+
+
+def _write_barriers(deciding: list[tuple[int, float, float, str]], ax: Axes) -> None:
+    """Write the barriers that decide left of their tops, none over another."""
+    low, high = ax.get_ylim()
+    least = _LINE * (high - low)
+    written: dict[int, float] = {}
+    for i, top, barrier, colour in sorted(deciding):
+        height = max(top, written.get(i, -np.inf) + least)
+        written[i] = height
+        ax.annotate(
+            with_minus(barrier), (i - 0.5 - _TOP, height), (-2, 0), va="center", ha="right",
+            textcoords="offset points", color=colour, fontsize=6.5,
+        )  # fmt: skip
 
 
 def draw_hop_profiles(source: Source) -> Drawing | None:
@@ -208,4 +226,4 @@ def _name_hops(part: pd.DataFrame, ax: Axes) -> None:
     hops = part.groupby("label", sort=False)["forward"].first()
     for text, (hop, forward) in zip(legend.get_texts(), hops.items(), strict=True):
         name = fill(pretty(str(hop)), 22)
-        text.set(text=f"{name}\n{forward:.2f} eV", fontsize=5.5)
+        text.set(text=f"{name}\n{with_minus(forward)} eV", fontsize=5.5)

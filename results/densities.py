@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 from pymatgen.core import Structure
-from pymatgen.io.vasp.outputs import Chgcar
 
 from ..structures.errors import RunError
 from .records import Floats
@@ -58,6 +57,8 @@ def load_density(path: str | Path, *, n_electrons: float | None = None) -> Densi
     Traceback (most recent call last):
     heterofire.structures.errors.RunError: CHGCAR.missing: cannot be read: No such file ...
     """
+    from pymatgen.io.vasp.outputs import Chgcar  # slow to import
+
     path = Path(path)
     for _ in read_chunks(path):
         pass  # to the end once: pymatgen stops where the grid is full, before gzip's CRC

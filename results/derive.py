@@ -136,8 +136,7 @@ class _Derivation:
 
     def _energy(self, request: EnergyRequest) -> list[Property]:
         """Return the sum over the legs of an energy."""
-        keys = [leg.key for leg in request.legs if leg.key is not None]
-        runs = {key: self._checked(self._run(key)) for key in keys}
+        runs = {key: self._checked(self._run(key)) for _, key in request.sources()}
         about = {name: self._about[name] for name in ("study", "profile")}
         return [energy_property(request, runs, **about)]
 

@@ -8,19 +8,20 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .figure_sources import FigureReader
 from .plots import pretty
 from .published import printed_orderings
 from .records import Property
-from .store import ResultStore
 
 WIDTH = 3.5  # inches: one column of a journal
+_LAST = ("published", r"$E_\mathrm{F}$")  # in a legend
 
 
 @dataclass(frozen=True)
 class Source:
     """What a figure may draw on."""
 
-    store: ResultStore
+    store: FigureReader
     properties: list[Property]
     study: str
     figure: str = ""  # "Fig. 5b" where the study's paper has it
@@ -53,14 +54,14 @@ def add_legend(figure: Figure, axes: Sequence[Axes], *, columns: int = 6) -> Non
     for ax in axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
-    names = sorted(entries, key=lambda name: name == "published")
+    names = sorted(entries, key=lambda name: name in _LAST)
     figure.align_ylabels(axes)
     figure.legend(
         [entries[name] for name in names],
         names,
         loc="outside upper center",
         ncols=columns,
-        handlelength=1.2,
+        handlelength=1.4,
         columnspacing=1.0,
     )
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 from pymatgen.core import Structure
-from pymatgen.io.vasp.outputs import Elfcar
 
 from ..structures.errors import RunError
 from .compatibility import is_isolated
@@ -32,6 +31,8 @@ def load_elf(folder: Path) -> ElfProfile:
     Traceback (most recent call last):
     heterofire.structures.errors.RunError: no such folder: no ELFCAR. Run it with LELF = .TRUE.
     """
+    from pymatgen.io.vasp.outputs import Elfcar  # slow to import
+
     path = find_file(folder, "ELFCAR")
     if path is None:
         raise RunError(f"{folder}: no ELFCAR. Run it with LELF = .TRUE.")

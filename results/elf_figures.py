@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,6 +14,8 @@ from .records import Property
 
 _PER_ROW = 4
 _QUANTITY = "lowest ELF between "
+_BESIDE = 3  # pixels around an atom that its name covers
+_LIGHT = 0.6  # ELF from which the colours are light
 _MOST_BONDS = 3  # lines under a title, so that all panels of a row are of one height
 
 
@@ -33,7 +36,7 @@ def draw_elf_slices(source: Source) -> Drawing | None:
         for i in range(0, sum(m == model for m, _ in slices), columns)
     ]
     width = max(WIDTH, 1.1 * columns + 0.6)
-    height = 0.7 + len(rows) * (0.3 + 1.25 * (width - 0.6) / columns)
+    height = 0.5 + len(rows) * (0.5 + (width - 0.75) / columns)
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(len(rows), columns, squeeze=False)
     image: Any = None
@@ -42,8 +45,8 @@ def draw_elf_slices(source: Source) -> Drawing | None:
             ax.set_axis_off()
         for ax, place in zip(line, places, strict=False):
             image = plot_elf_slice(slices[place], ax)
-            ax.set_title(_title(place, found[place]), fontsize=5, loc="left", pad=2)
-    bar = figure.colorbar(image, ax=axes, shrink=0.6)
+            ax.set_title(_title(place, found[place]), fontsize=5.5, loc="left", pad=2)
+    bar = figure.colorbar(image, ax=axes, shrink=0.6, aspect=30)
     bar.set_label("ELF")
     frame = pd.concat(
         [s.frame().assign(model=m, label=name) for (m, name), s in slices.items()],
@@ -52,7 +55,12 @@ def draw_elf_slices(source: Source) -> Drawing | None:
     poor = sorted(
         {f"{p.model}, {p.label}" for items in found.values() for p in items if p.status != "ok"}
     )
-    remarks = ["plane through three atoms of each state; in brackets the lowest ELF along the bond"]
+    widths = sorted({round(float(np.ptp(s.across)), 1) for s in slices.values()})
+    wide = f"{widths[0]:g}" if len(widths) == 1 else f"{widths[0]:g} to {widths[-1]:g}"
+    remarks = [
+        "plane through three atoms of each state; in brackets the lowest ELF along the bond; "
+        f"panels are {wide} Å wide"
+    ]
     remarks += [f"not converged: {'; '.join(poor)}"] if poor else []
     return Drawing(figure, frame, tuple(remarks))
 
@@ -87,7 +95,16 @@ def plot_elf_slice(data: ElfSlice, ax: Axes | None = None) -> Any:
     for row in data.atoms.to_dict(orient="records"):
         ax.annotate(
             str(row["symbol"]), (row["across"], row["up"]), ha="center", va="center", fontsize=5.5,
-            color="white", fontweight="bold",
+            color=_readable(data, row["across"], row["up"]), fontweight="bold",
         )  # fmt: skip
     ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
     return image
+
+
+def _readable(data: ElfSlice, across: float, up: float) -> str:
+    """Return black where the colours around an atom are light, else white."""
+    row, column = np.abs(data.up - up).argmin(), np.abs(data.across - across).argmin()
+    around = data.values[max(row - _BESIDE, 0) : row + _BESIDE + 1]
+    around = around[:, max(column - _BESIDE, 0) : column + _BESIDE + 1]
+    return "black" if float(around.mean()) > _LIGHT else "white"

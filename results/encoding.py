@@ -26,6 +26,7 @@ from .records import (
     Run,
     Settings,
     SiteCharges,
+    formula_elements,
 )
 from .vibrations import decode_vibrations, encode_vibrations
 
@@ -72,6 +73,7 @@ def encode(record: Record) -> Encoded:
     # SQLite turns -0.0 into 0.0, which would look like damage.
     row = {name: v + 0.0 if isinstance(v, float) else v for name, v in row.items()}
     packed = tuple(pack_array(name, values) for name, values in arrays.items())
+    row["elements"] = formula_elements(row["formula"])
     row["sha256"] = content_hash(row, {array["name"]: array["sha256"] for array in packed})
     return Encoded(row, packed)
 

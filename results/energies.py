@@ -9,12 +9,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pymatgen.core import Composition
+from pymatgen.core import Composition, Structure
 
 from ..structures.errors import InputError, RunError
 from .balancing import balance
 from .compatibility import check_meshes, check_settings
 from .corrections import correction_notes
+from .places import ion_place
 from .records import Leg, Property, Run, Settings
 from .requests import EnergyRequest, LegRequest
 
@@ -63,14 +64,16 @@ def energy_property(
         raise InputError(f"{_name(request)} has no calculation among its legs: add one.")
     _check_balance(request, legs)
     _check_settings(_name(request), used)
+    behind = [*used, *_geometries(request, runs)]
     notes = [
         *check_meshes(_name(request), used),
-        *_unconverged_notes(used),
-        *correction_notes(used),
+        *_unconverged_notes(behind),
+        *correction_notes(behind),
     ]
     if any(leg.key is None for leg in legs):
         notes.append("an electron is counted at the vacuum level, with energy 0")
     value = math.fsum(leg.factor * leg.energy for leg in legs) / request.per
+    place = ion_place(_starts(request, runs))
     return Property(
         **_identity(request, used[0][1].settings),
         study=study,
@@ -78,14 +81,15 @@ def energy_property(
         value=value,
         unit=f"eV/{request.per_what}" if request.per_what else "eV",
         energy_kind="E0",
-        status="ok" if all(run.status == "converged" for _, run in used) else "unconverged",
+        status="ok" if all(run.status == "converged" for _, run in behind) else "unconverged",
         legs=legs,
-        keys=tuple(dict.fromkeys(leg.key for leg in legs if leg.key is not None)),
+        keys=_keys(request),
         detail={
             "equation": request.equation,
             "per": request.per,
             "per_what": request.per_what,
             "balance": {side: _contents(legs, sign) for side, sign in _SIDES.items()},
+            **({"place": place} if place else {}),
         },
         notes=(*notes, *_area_notes(request, value)),
     )
@@ -140,6 +144,32 @@ def _leg(leg: LegRequest, runs: Mapping[str, Run]) -> Leg:
         charge=run.charge,
         formula=run.structure.formula,
     )
+
+
+def _keys(request: EnergyRequest) -> tuple[str, ...]:
+    """Return the calculations of the legs, then the relaxations behind them, each once."""
+    found = [leg.key for leg in request.legs] + [leg.geometry for leg in request.legs]
+    return tuple(dict.fromkeys(key for key in found if key is not None))
+
+
+def _geometries(request: EnergyRequest, runs: Mapping[str, Run]) -> list[tuple[str, Run]]:
+    """Return the relaxations that legs have their geometry from."""
+    found = []
+    for leg in request.legs:
+        if leg.geometry is None:
+            continue
+        if leg.geometry not in runs:
+            raise InputError(
+                f"the geometry of {leg.role!r} is that of calculation {leg.geometry}: run it first."
+            )
+        found.append((f"the geometry of {leg.role}", runs[leg.geometry]))
+    return found
+
+
+def _starts(request: EnergyRequest, runs: Mapping[str, Run]) -> list[tuple[float, Structure]]:
+    """Return the factor of each leg and the structure that it, or its geometry, began with."""
+    keys = [(leg.factor, leg.geometry or leg.key) for leg in request.legs]
+    return [(factor, runs[key].initial_structure) for factor, key in keys if key is not None]
 
 
 def _name(request: EnergyRequest) -> str:

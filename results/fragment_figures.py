@@ -2,27 +2,29 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from .charges import BY_NEAREST, INTEGRATED
 from .drawings import (
+    WIDTH,
     Drawing,
     Source,
-    add_legend,
     lean_names,
     orderings_remark,
-    panels,
     poor_remark,
     set_title,
 )
-from .plots import BLACK, GREY, axes_or_new, pretty, styles
+from .plots import BLACK, GREY, axes_or_new, name_rows, pretty, styles, with_minus
 from .published import printed_values
 from .records import Property
 
 _SCHEMES = ("Bader near-grid", "Bader weight", "PAW spheres", "Mulliken")  # the first there counts
 _GAINED = "electrons gained by "
 _BOND = "C-F bond"
+_ROUTE, _TITLE, _ROW = 1.8, 0.55, 0.16  # inches: a route, a title with an axis, a row
 _FEW = 4  # states whose names fit side by side
 _LEAST_RANGE = 0.02  # Angstrom shown; a thousandth is no difference to look at
 
@@ -99,28 +101,48 @@ def draw_fragment_charges(source: Source) -> Drawing | None:
     lengths = _of_the_anion(bond_frame(source.properties))
     if charges.empty and lengths.empty:
         return None
-    models = list(dict.fromkeys(charges["model"]))
-    n_panels = len(models) + (not lengths.empty)
-    figure, axes = panels(n_panels, 0.8 + 1.5 * n_panels)
-    used = []
-    for ax, model in zip(axes, models, strict=False):
-        part = charges[charges["model"] == model]
-        scheme = next((s for s in _SCHEMES if (part["scheme"] == s).any()), part["scheme"].iloc[0])
-        used.append(scheme)
-        plot_fragments(part[part["scheme"] == scheme], ax)
-        set_title(ax, f"{model}: {scheme}")
+    shown = _one_scheme(charges)
+    routes, single = _routes_and_single(shown)
+    heights = [*(_ROUTE for _ in routes), *([_TITLE + _ROW * len(single)] if len(single) else [])]
+    heights += [] if lengths.empty else [_TITLE + _ROW * _n_rows(lengths)]
+    figure = Figure(figsize=(WIDTH, 0.5 + sum(heights)), layout="constrained")
+    # A part of its own for each panel: long names of rows would narrow the other panels.
+    parts = list(np.ravel(figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)))
+    for part, model in zip(parts, routes, strict=False):
+        ax = part.subplots()
+        of_model = shown[shown["model"] == model]
+        plot_fragments(of_model, ax)
+        set_title(ax, f"{model}: {of_model['scheme'].iloc[0]}")
+    if len(single):
+        plot_single(single, parts[len(routes)].subplots())
     if not lengths.empty:
-        plot_bonds(lengths, axes[-1])
-    add_legend(figure, axes, columns=3)
+        plot_bonds(lengths, parts[-1].subplots())
     frame = pd.concat([charges, lengths], ignore_index=True)
     remarks = ["net charge: positive = electrons lost"] if len(charges) else []
-    if any(not scheme.startswith("Bader") for scheme in used):
+    if any(not scheme.startswith("Bader") for scheme in shown["scheme"]):
         remarks.append("no Bader charges in some panels: another scheme, named there")
-    return Drawing(
-        figure,
-        frame,
-        (*remarks, *poor_remark(frame, "faded"), *_printed(source), *orderings_remark(source)),
-    )
+    poor = poor_remark(frame, "faded")
+    return Drawing(figure, frame, (*remarks, *poor, *_printed(source), *orderings_remark(source)))
+
+
+def _one_scheme(charges: pd.DataFrame) -> pd.DataFrame:
+    """Return the charges of each model by the first scheme that it has."""
+    parts = []
+    for _, part in charges.groupby("model", sort=False):
+        scheme = next((s for s in _SCHEMES if (part["scheme"] == s).any()), part["scheme"].iloc[0])
+        parts.append(part[part["scheme"] == scheme])
+    return pd.concat(parts) if parts else charges
+
+
+def _routes_and_single(shown: pd.DataFrame) -> tuple[list[str], pd.DataFrame]:
+    """Return the models with several states, and the charges of those with one."""
+    n_states = shown.groupby("model", sort=False)["position"].nunique()
+    routes = [str(model) for model, n in n_states.items() if n > 1]
+    return routes, shown[~shown["model"].isin(routes)]
+
+
+def _n_rows(lengths: pd.DataFrame) -> int:
+    return len(lengths[["model", "label"]].drop_duplicates())
 
 
 def _of_the_anion(lengths: pd.DataFrame) -> pd.DataFrame:
@@ -159,8 +181,37 @@ def plot_fragments(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     if len(states) > _FEW:
         lean_names(ax)
     ax.axhline(0.0, color=GREY, lw=0.5, ls=":")
-    ax.margins(x=0.12, y=0.15)
+    ax.margins(x=0.05, y=0.15)
     ax.set_ylabel("net charge (e)")
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=1.2)
+    return ax
+
+
+def plot_single(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw the net charges of fragments of single states, a row for each.
+
+    Parameters
+    ----------
+    frame
+        Columns model, state, fragment, scheme, net, status.
+    """
+    ax = axes_or_new(ax)
+    colours = styles(frame["model"])
+    rows = frame.to_dict(orient="records")
+    for i, row in enumerate(rows):
+        ax.barh(
+            i, row["net"], 0.6, color=colours[str(row["model"])][0],
+            alpha=1.0 if row["status"] == "ok" else 0.4,
+        )  # fmt: skip
+        ax.annotate(
+            with_minus(row["net"]), (1.0, i), xycoords=("axes fraction", "data"), xytext=(4, 0),
+            textcoords="offset points", va="center", fontsize=6.5,
+        )  # fmt: skip
+    ax.axvline(0.0, color=BLACK, lw=0.6)
+    name_rows(ax, [f"{row['state']}: {row['fragment']}" for row in rows])
+    ax.tick_params(axis="y", labelsize=6)
+    ax.set_xlabel("net charge (e)")
+    set_title(ax, ", ".join(dict.fromkeys(frame["scheme"])))
     return ax
 
 
@@ -169,7 +220,7 @@ def _lines(name: str) -> str:
 
 
 def plot_bonds(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw C-F lengths, a row per system and a mark per bond.
+    """Draw C-F lengths, a row per system and a ring per bond.
 
     Parameters
     ----------
@@ -181,15 +232,13 @@ def plot_bonds(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
         f"{model}, {label}" for model, label in zip(frame["model"], frame["label"], strict=True)
     ]
     names = list(dict.fromkeys(rows))
-    markers = dict(zip(dict.fromkeys(frame["bond"]), "osD^v<>", strict=False))
-    for bond, part in frame.assign(row=rows).groupby("bond", sort=False):
-        ax.plot(
-            part["length"], [names.index(row) for row in part["row"]], markers.get(str(bond), "."),
-            mfc="none", color=BLACK, ms=4, label=str(bond),
-        )  # fmt: skip
+    ax.plot(
+        frame["length"], [names.index(row) for row in rows], "o", mfc="none", color=BLACK, ms=3.5,
+        mew=0.7,
+    )  # fmt: skip
     ax.set_yticks(range(len(names)), [pretty(name) for name in names], fontsize=6)
     ax.set_ylim(len(names) - 0.5, -0.5)
-    ax.set_xlabel("C-F length (Å)")
+    ax.set_xlabel("lengths of C-F bonds (Å)")
     ax.locator_params(axis="x", nbins=5)
     ax.ticklabel_format(axis="x", useOffset=False)
     low, high = float(frame["length"].min()), float(frame["length"].max())

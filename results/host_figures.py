@@ -56,7 +56,7 @@ def draw_barriers(source: Source) -> Drawing | None:
     if frame.empty:
         return None
     shown = ["model", "quantity", "label", "value", "unit", "energy_kind", "status", "notes"]
-    figure, axes = panels(1, 0.8 + 0.26 * len(frame))
+    figure, axes = panels(1, 0.8 + 0.3 * len(frame))
     plot_barriers(frame, axes[0])
     remarks = (*poor_remark(frame, "hatched"), *orderings_remark(source))
     return Drawing(figure, frame[shown], remarks)

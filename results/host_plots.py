@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
-from .plots import BLACK, UNITS, axes_or_new, name_rows, pretty, styles
+from .plots import BLACK, UNITS, axes_or_new, name_rows, pretty, styles, with_minus
 
 
 def plot_host_dos(
@@ -53,11 +53,12 @@ def plot_barriers(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
             hatch=None if row["status"] == "ok" else "////", edgecolor="white", lw=0.3,
         )  # fmt: skip
         ax.annotate(
-            f"{row['value']:.2f}", (max(row["value"], 0.0), i), (3, 0),
+            with_minus(row["value"]), (max(row["value"], 0.0), i), (3, 0),
             textcoords="offset points", va="center", fontsize=6.5,
         )  # fmt: skip
     ax.axvline(0.0, color=BLACK, lw=0.6)
-    name_rows(ax, [f"{row['model']}, {row['label']}" for row in rows])
+    name_rows(ax, [f"{row['model']}\n{row['label']}" for row in rows])
+    ax.tick_params(axis="y", labelsize=6)
     ax.margins(x=0.15)
     ax.set_xlabel(f"{frame['quantity'].iloc[0]} (eV)")
     return ax

@@ -41,6 +41,7 @@ _PARAMETERS: Mapping[str, tuple[str, type]] = {
     "AEXX": (r"AEXX\s*=\s*([-+.\dEe]+)", float),
     "HFSCREEN": (r"HFSCREEN\s*=\s*([-+.\dEe]+)", float),
 }
+_OF_A_TAG = re.compile("[A-Z_]")
 _FLAGS = ("LHFCALC", "LUSE_VDW", "LNONCOLLINEAR")
 
 
@@ -300,12 +301,19 @@ def _read_parameters(header: str) -> dict[str, int | float | str | bool]:
     """Return the settings VASP used; its echo of INCAR comes first, so the last match counts."""
     found: dict[str, int | float | str | bool] = {}
     for name, (pattern, kind) in _PARAMETERS.items():
-        if values := re.findall(rf"(?<![A-Z_]){pattern}", header):
+        if values := _values(pattern, header):
             found[name] = kind(values[-1])
     for name in _FLAGS:
-        if values := re.findall(rf"(?<![A-Z_]){name}\s*=\s*\.?([TF])", header):
+        if values := _values(rf"{name}\s*=\s*\.?([TF])", header):
             found[name] = values[-1] == "T"
     return found
+
+
+def _values(pattern: str, header: str) -> list[str]:
+    """Return what follows a tag, where it is not the end of a longer one."""
+    # A look-behind says the same, but keeps re from jumping to the tag: ten times slower.
+    matches = re.finditer(pattern, header)
+    return [m[1] for m in matches if m.start() == 0 or not _OF_A_TAG.match(header[m.start() - 1])]
 
 
 def _species(header: bytes, n_atoms: int) -> tuple[tuple[str, ...], tuple[str, ...], Floats]:

@@ -63,19 +63,45 @@ def parse_run(folder: str | Path, *, expected: Structure | None = None, suffix: 
             f"{folder}: no vasprun.xml{suffix} (or .gz). The calculation was not started or was "
             "moved: run it, or name the folder that holds it."
         )
-    vasprun = parse_vasprun(path)
-    outcar_path = find_file(folder, "OUTCAR", suffix)
-    outcar = None if outcar_path is None else parse_outcar(outcar_path)
-    if outcar is not None:
-        _check_pair(vasprun, outcar)
-    poscar_path = find_file(folder, "POSCAR", suffix)
-    poscar = None if poscar_path is None else read_poscar(poscar_path)
-    notes = [] if outcar is not None else ["no OUTCAR: vasprun.xml could not be checked against it"]
-    for name, structure in (("the expected structure", expected), (str(poscar_path), poscar)):
-        if structure is not None:
-            notes += _check_atoms(vasprun, structure, name)
-    run = assemble_run(folder, vasprun, outcar, notes)
+    run = parse_files(
+        folder,
+        vasprun=path,
+        outcar=find_file(folder, "OUTCAR", suffix),
+        poscar=find_file(folder, "POSCAR", suffix),
+        expected=expected,
+    )
     return run if suffix else with_parts(run, read_parts(folder), _first_start(folder))
+
+
+def parse_files(
+    folder: Path,
+    *,
+    vasprun: Path,
+    outcar: Path | None,
+    poscar: Path | None,
+    expected: Structure | None = None,
+) -> Run:
+    """Return what the files of one run say, whatever they are called; checks as in `parse_run`.
+
+    Parameters
+    ----------
+    folder
+        Where they are, with the engine's report and custodian's log.
+    vasprun, outcar, poscar
+        Plain or gzip; None where there is none.
+    expected
+        As in `parse_run`.
+    """
+    read = parse_vasprun(vasprun)
+    beside = None if outcar is None else parse_outcar(outcar)
+    if beside is not None:
+        _check_pair(read, beside)
+    start = None if poscar is None else read_poscar(poscar)
+    notes = [] if beside is not None else ["no OUTCAR: vasprun.xml could not be checked against it"]
+    for name, structure in (("the expected structure", expected), (str(poscar), start)):
+        if structure is not None:
+            notes += _check_atoms(read, structure, name)
+    return assemble_run(folder, read, beside, notes)
 
 
 def is_complete(folder: str | Path) -> bool:

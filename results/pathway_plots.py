@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
-from .plots import GREY, axes_or_new, pretty, styles
+from .plots import GREY, axes_or_new, pretty, styles, with_minus
 
 HALF = 0.32  # half the width of a level; states are 1 apart
 
@@ -40,7 +40,9 @@ def plot_pathways(
 
 
 def route_names(frame: pd.DataFrame) -> pd.Series:
-    """Return system and route of each row."""
+    """Return system and route of each row; the system alone where all have one route."""
+    if frame["route"].nunique() <= 1:
+        return frame["model"]
     return frame["model"] + ", " + frame["route"]
 
 
@@ -63,7 +65,7 @@ def _draw_route(ax: Axes, route: pd.DataFrame, name: str, colour: str) -> None:
         )  # fmt: skip
         if is_largest:
             ax.annotate(
-                f"{row['step']:.2f} eV", (i, energy), (0, 3), textcoords="offset points",
+                f"{with_minus(row['step'])} eV", (i, energy), (0, 3), textcoords="offset points",
                 ha="center", color=colour, fontsize=6.5,
             )  # fmt: skip
 

@@ -22,7 +22,8 @@ _SERIES = {
     "N p": PURPLE,
     "K s": SKY,
 }
-_STYLES: Sequence[tuple[str, str]] = ((BLUE, "o"), (VERMILION, "s"), (GREEN, "^"), (PURPLE, "D"))
+_COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
+_MARKERS = "os^DvPX<>ph"  # more than colours: no two of eleven series look the same
 UNITS = {
     "eV/MoX2": r"eV per MoX$_2$",
     "states/eV/cell": r"states eV$^{-1}$ cell$^{-1}$",
@@ -33,19 +34,35 @@ UNITS = {
 def styles(names: Iterable[str]) -> dict[str, tuple[str, str]]:
     """Return colour and marker of each name, in order of appearance."""
     unique = dict.fromkeys(names)
-    return {name: _STYLES[i % len(_STYLES)] for i, name in enumerate(unique)}
+    return {
+        name: (_COLOURS[i % len(_COLOURS)], _MARKERS[i % len(_MARKERS)])
+        for i, name in enumerate(unique)
+    }
 
 
 def pretty(name: str) -> str:
-    """Return a name with the numbers in its formulas lowered.
+    """Return a name with the numbers in its formulas lowered and the charges of ions raised.
 
     Examples
     --------
-    >>> pretty("KMo(1-x)S2"), pretty("gallery-1")
-    ('KMo$_{1{-}x}$S$_{2}$', 'gallery-1')
+    >>> pretty("KMo(1-x)S2"), pretty("gallery-1"), pretty("TFSI- on CoPc")
+    ('KMo$_{1{-}x}$S$_{2}$', 'gallery-1', 'TFSI$^{-}$ on CoPc')
     """
-    vacancy = name.replace("(1-x)", "$_{1{-}x}$")
-    return re.sub(r"(?<=[A-Za-z])(\d+)", r"$_{\1}$", vacancy)
+    vacancy = name.replace("(1-x)", "$_{1{-}x}$").replace(" -> ", " → ")
+    lowered = re.sub(r"(?<=[A-Za-z)])(\d+)", r"$_{\1}$", vacancy)
+    return re.sub(r"(?<=[A-Za-z])([-+])(?=$|[\s,:;)])", r"$^{\1}$", lowered)
+
+
+def with_minus(value: float, digits: int = 2) -> str:
+    """Return a number as it is printed in a figure, with a minus sign as on the axes.
+
+    Examples
+    --------
+    >>> with_minus(-1.234), with_minus(-0.001)
+    ('−1.23', '0.00')
+    """
+    rounded = round(value, digits) + 0.0
+    return f"{rounded:.{digits}f}".replace("-", "−")
 
 
 def axes_or_new(ax: Axes | None) -> Axes:
@@ -100,7 +117,7 @@ def plot_binding(
     colours = styles(chosen["model"])
     for model, part in chosen.groupby("model", sort=False):
         colour, marker = colours[str(model)]
-        shift = 0.12 * (-1 if model == next(iter(colours)) else 1)
+        shift = 0.17 * (2 * list(colours).index(str(model)) / max(len(colours) - 1, 1) - 1)
         y = [rows.index(label) + shift for label in part["label"]]
         ax.plot(part["value"], y, marker, color=colour, ms=4.5, label=pretty(str(model)))
         poor = (part["status"] != "ok").to_numpy()
@@ -144,10 +161,10 @@ def plot_profile(
             label=pretty(str(model)),
         )  # fmt: skip
     barriers = [
-        f"{value:.2f} eV" for value in frame.groupby("model", sort=False)["forward"].first()
+        f"{with_minus(value)} eV" for value in frame.groupby("model", sort=False)["forward"].first()
     ]
     ax.legend(handles, barriers, loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=0.8,
-              title="forward")  # fmt: skip
+              title="barrier\nforward")  # fmt: skip
     ax.axhline(0.0, color=GREY, lw=0.5, ls=":")
     ax.margins(y=0.12)
     ax.locator_params(axis="y", nbins=4, min_n_ticks=3)
@@ -180,7 +197,9 @@ def plot_reactions(
         )  # fmt: skip
     for route, value in (printed or {}).items():
         if route in routes:
-            ax.plot(value, routes.index(route), "D", mec=BLACK, mfc="none", ms=5, label="published")
+            ax.plot(
+                value, routes.index(route), "D", mec=BLACK, mfc="white", ms=5, label="published"
+            )
     ax.axvline(0.0, color=BLACK, lw=0.6)
     name_rows(ax, routes)
     unit = frame["unit"].iloc[0] if len(frame) else "eV"

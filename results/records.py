@@ -5,6 +5,7 @@ carries its name: ``e0`` is energy(sigma -> 0), ``free_energy`` is F (TOTEN), an
 ``e_wo_entropy`` is the energy without the electronic entropy.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -232,6 +233,18 @@ class Label:
     name: str  # "MoS2@NC/K-gallery-1/relax"
 
 
+def folder_name(name: str, key: str) -> str:
+    """Return a folder name for a step of a study.
+
+    Examples
+    --------
+    >>> folder_name("MoS2@NC/K-gallery-1/relax", "3f2a90b1c4d5")
+    'MoS2@NC_K-gallery-1_relax-3f2a90b1'
+    """
+    readable = re.sub(r"[^A-Za-z0-9@.+-]+", "_", name).strip("_.")
+    return f"{readable}-{key[:8]}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Leg:
     """One total energy in a binding or reaction energy."""
@@ -267,3 +280,15 @@ class Property:
     keys: tuple[str, ...] = ()  # calculations it was derived from
     detail: Mapping[str, Any] = field(default_factory=dict)  # plain JSON: path, energies, spline
     notes: tuple[str, ...] = ()
+
+
+def formula_elements(formula: str) -> str:
+    """Return the elements of a formula by name, a space around each, as they are searched for.
+
+    Examples
+    --------
+    >>> formula_elements("Mo9 S18 C32 N1 K1")
+    ' C K Mo N S '
+    """
+    symbols = sorted({"".join(c for c in part if c.isalpha()) for part in formula.split()})
+    return f" {' '.join(symbols)} "

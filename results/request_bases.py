@@ -45,6 +45,9 @@ class LegRequest(BaseModel):
     # Calculations of the same atoms and charge; the leg is the lowest of them and ``key`` that is
     # finished, for instance the best of several placements.
     alternatives: tuple[str, ...] = ()
+    # The relaxation whose last structure the calculation has, where that is another one: an energy
+    # is no better converged than its geometry.
+    geometry: str | None = None
 
     @model_serializer(mode="wrap")
     def _without_empty(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -52,6 +55,8 @@ class LegRequest(BaseModel):
         written: dict[str, Any] = handler(self)
         if not self.alternatives:
             del written["alternatives"]
+        if self.geometry is None:
+            del written["geometry"]
         return written
 
     @model_validator(mode="after")
@@ -68,4 +73,7 @@ class LegRequest(BaseModel):
 
 def leg_sources(legs: Iterable[LegRequest]) -> Sources:
     """Return role and key of every calculation that legs may need."""
-    return [(leg.role, key) for leg in legs for key in leg.keys]
+    found = [(leg, key) for leg in legs for key in leg.keys]
+    return [(leg.role, key) for leg, key in found] + [
+        (f"geometry of {leg.role}", leg.geometry) for leg, _ in found if leg.geometry
+    ]

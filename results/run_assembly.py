@@ -137,7 +137,12 @@ def _dos(dos: Dos | None, report: Mapping[str, Any] | None) -> Dos | None:
     """Return the DOS, labelled by the way the engine projects."""
     if dos is None or report is None:
         return dos
-    return dataclasses.replace(dos, projection="Mulliken")
+    return dataclasses.replace(dos, projection=_projection(report))
+
+
+def _projection(report: Mapping[str, Any] | None) -> str:
+    """Return how levels are shared among atoms: VASP projects on its PAW spheres."""
+    return "PAW spheres" if report is None else str(report.get("projection", "Mulliken"))
 
 
 def _site_charges(
@@ -148,13 +153,14 @@ def _site_charges(
         return None
     electrons = outcar.site_electrons
     excess = float(electrons.sum()) - vasprun.n_electrons
-    if report is not None and abs(excess) > 0.01 + 1e-3 * len(electrons):
+    scheme = _projection(report)
+    if scheme == "Mulliken" and abs(excess) > 0.01 + 1e-3 * len(electrons):
         raise RunError(
             f"{outcar.path}: Mulliken populations sum to {electrons.sum():.3f} electrons, NELECT "
             f"is {vasprun.n_electrons:g}. The file is damaged: run the engine again."
         )
     return SiteCharges(
-        scheme="PAW spheres" if report is None else "Mulliken",
+        scheme=scheme,
         electrons=electrons,
         net=vasprun.valences - electrons,
     )

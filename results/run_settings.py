@@ -126,35 +126,45 @@ def engine_settings(
     Parameters
     ----------
     report
-        The engine's ``engine.json``: engine, method, temperature_K (electronic, in K).
+        The engine's ``engine.json``: engine, method, temperature_K (SIGMA / k), and smearing where
+        that is not Fermi's.
     titels
-        POTCAR symbols the valences were taken from.
+        POTCAR symbols the valences were taken from, or that name the elements.
     kpoint_spacing
         As for VASP, 1/Angstrom.
 
     Returns
     -------
     Settings
-        Dispersion is part of the engine's method and cannot be chosen.
+        Dispersion is what the method's name says, "PBE-D3(zero)"; in xTB it is built in.
 
     Examples
     --------
     >>> report = {"engine": "xtb", "method": "GFN1-xTB", "temperature_K": 1000.0}
     >>> engine_settings(report, titels=["K_sv"], kpoint_spacing=0.7).method
     'GFN1-xTB, 1000 K'
+    >>> report = {"engine": "gpaw", "method": "PBE-D3(zero), LCAO dzp", "temperature_K": 1160.5}
+    >>> found = engine_settings(report, titels=["K_sv"], kpoint_spacing=0.7)
+    >>> found.functional, found.dispersion
+    ('PBE', 'D3(zero)')
     """
-    method, temperature = str(report["method"]), float(report["temperature_K"])
-    suffix = f"{temperature:.0f} K"
+    method, smearing = str(report["method"]), str(report.get("smearing", "Fermi"))
+    temperature = float(report["temperature_K"])
+    sigma = _BOLTZMANN * temperature
+    suffix = f"{temperature:.0f} K" if smearing == "Fermi" else f"{smearing} {sigma:.4g} eV"
+    functional, dash, dispersion = method.split(",", maxsplit=1)[0].partition("-D")
+    named = f"D{dispersion}" if dash else "none"
+    said = report.get("dispersion") or ("built in" if report["engine"] == "xtb" else named)
     return Settings(
         engine=str(report["engine"]),
         method=method if suffix in method else f"{method}, {suffix}",
-        functional=method.split(",", maxsplit=1)[0],
+        functional=functional,
         cutoff=report.get("cutoff"),
         potcars=tuple(sorted(titels)),
-        dispersion=str(report.get("dispersion", "built in")),
+        dispersion=str(said),
         hubbard_u=(),
-        smearing="Fermi",
-        sigma=round(_BOLTZMANN * temperature, 8),
+        smearing=smearing,
+        sigma=round(sigma, 8),
         kpoint_spacing=kpoint_spacing,
     )
 

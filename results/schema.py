@@ -1,25 +1,16 @@
-"""Tables of the result database, and the ordered steps that bring an old one up to date."""
-
-from collections.abc import Callable
-from datetime import UTC, datetime
+"""Tables of the result database as they are now; `migrations` brings an older one up to date."""
 
 from sqlalchemy import (
     Column,
-    Connection,
     Float,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
     Table,
     Text,
-    func,
-    insert,
-    inspect,
-    select,
 )
-
-from ..structures.errors import StoreError
 
 METADATA = MetaData()
 
@@ -35,7 +26,7 @@ CALCULATIONS = Table(
     "calculations",
     METADATA,
     Column("key", Text, primary_key=True),
-    Column("kind", Text, nullable=False),  # "run" or "band"
+    Column("kind", Text, nullable=False),  # "run", "band" or "difference"
     Column("engine", Text, nullable=False),
     Column("engine_version", Text, nullable=False),
     Column("method", Text, nullable=False),
@@ -63,6 +54,7 @@ CALCULATIONS = Table(
     Column("folder", Text, nullable=False),
     Column("created", Text, nullable=False),  # ISO 8601, UTC
     Column("sha256", Text, nullable=False),  # of everything above but key and created
+    Column("elements", Text, nullable=False, server_default=""),  # " C K Mo S ", from the formula
 )
 
 USES = Table(
@@ -104,9 +96,22 @@ PROPERTIES = Table(
     Column("unit", Text, nullable=False),
     Column("energy_kind", Text, nullable=False),
     Column("status", Text, nullable=False),
-    Column("keys", Text, nullable=False),  # JSON
-    Column("detail", Text, nullable=False),
+    Column("detail", Text, nullable=False),  # JSON
     Column("notes", Text, nullable=False),
+    # What the number is of: stays the same when it is derived anew.
+    Column("identity", Text, nullable=False, server_default=""),
+    # Of everything above but the id, of its legs and of the keys of its sources.
+    Column("sha256", Text, nullable=False, server_default=""),
+    Column("derived", Text, nullable=False, server_default=""),  # ISO 8601, UTC; empty: not known
+    Index("ix_properties_identity", "identity"),
+)
+
+SOURCES = Table(
+    "sources",
+    METADATA,
+    Column("property_id", Integer, ForeignKey("properties.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("key", Text, ForeignKey("calculations.key"), nullable=False, index=True),
 )
 
 LEGS = Table(
@@ -122,57 +127,60 @@ LEGS = Table(
     Column("formula", Text, nullable=False),
 )
 
+FIGURES = Table(
+    "figures",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("study", Text, nullable=False),
+    Column("profile", Text, nullable=False),
+    Column("engine", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("name", Text, nullable=False),  # "5b"
+    Column("drawing", Text, nullable=False),  # "binding"
+    Column("query", Text, nullable=False),  # which properties of the study it takes
+    Column("settings", Text, nullable=False),  # JSON
+    Column("heterofire", Text, nullable=False),  # version
+    Column("libraries", Text, nullable=False),  # JSON: name to version
+    Column("drawn", Text, nullable=False),  # ISO 8601, UTC
+    Column("state", Text, nullable=False),  # sha256 of everything above but drawn, and of the rows
+    Index("ix_figures_name", "study", "profile", "engine", "name"),
+)
 
-def _create_tables(connection: Connection) -> None:
-    """Create the tables as of version 1."""
-    METADATA.create_all(connection)
+FIGURE_ROWS = Table(
+    "figure_rows",
+    METADATA,
+    Column("figure_id", Integer, ForeignKey("figures.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),  # "property", "calculation" or "array"
+    # Not bound to the tables: that a row is gone is what the record is there to tell.
+    Column("identity", Text, nullable=False),  # of a property, key of a calculation, "key:array"
+    Column("key", Text),  # of the calculation; empty for a property
+    Column("name", Text, nullable=False),  # for readers
+    Column("value", Float),
+    Column("unit", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+)
 
+FIGURE_FILES = Table(
+    "figure_files",
+    METADATA,
+    Column("figure_id", Integer, ForeignKey("figures.id"), primary_key=True),
+    Column("kind", Text, primary_key=True),  # "png"
+    Column("name", Text, nullable=False),  # "5b.png"
+    Column("sha256", Text, nullable=False),
+)
 
-# Append only: a released step never changes, a new one brings the tables of the last release
-# to those above. The version of a database is the number of steps it has seen.
-STEPS: list[tuple[str, Callable[[Connection], None]]] = [("create tables", _create_tables)]
-
-
-def schema_version(connection: Connection) -> int:
-    """Return the number of migration steps a database has seen; 0 for an empty one.
-
-    Raises
-    ------
-    StoreError
-        The database holds tables, but not ours, or was written by a newer heterofire.
-    """
-    tables = inspect(connection).get_table_names()
-    if not tables:
-        return 0
-    if MIGRATIONS.name not in tables:
-        raise StoreError(
-            f"the database holds tables of another program ({', '.join(sorted(tables)[:4])}); "
-            "it was left as it is. Name another file for the results."
-        )
-    version = connection.execute(select(func.max(MIGRATIONS.c.version))).scalar() or 0
-    if version > len(STEPS):
-        raise StoreError(
-            f"the result database has schema version {version}, this heterofire knows up to "
-            f"{len(STEPS)}; it was left as it is. Update heterofire, or name another file."
-        )
-    return int(version)
-
-
-def migrate(connection: Connection) -> list[str]:
-    """Run the steps a database has not seen, inside the caller's transaction.
-
-    Returns
-    -------
-    list of str
-        Names of the steps that were run; empty when the database was up to date.
-    """
-    names = []
-    for version, (name, step) in enumerate(STEPS, start=1):
-        if version > schema_version(connection):
-            step(connection)
-            applied = datetime.now(UTC).isoformat(timespec="seconds")
-            connection.execute(
-                insert(MIGRATIONS).values(version=version, name=name, applied=applied)
-            )
-            names.append(name)
-    return names
+# What `heterofire collect` has looked at: unchanged folders are not read again.
+COLLECTED = Table(
+    "collected_folders",
+    METADATA,
+    Column("place", Text, primary_key=True),  # hash of study, folder and tag: paths may be long
+    Column("study", Text, nullable=False, index=True),
+    Column("folder", Text, nullable=False),  # absolute
+    Column("tag", Text, nullable=False),  # ".relax2" of several runs in one folder; else ""
+    Column("fingerprint", Text, nullable=False),  # of names, sizes and dates of its files
+    Column("key", Text, ForeignKey("calculations.key")),  # empty where it was left out
+    Column("reason", Text, nullable=False),  # why it was left out
+    Column("looked", Text, nullable=False),  # ISO 8601, UTC
+    Column("version", Text, nullable=False),  # of heterofire: a newer one may read more
+)

@@ -5,10 +5,10 @@ one leaves it as it was before its transaction. SQLite's WAL needs a disk of thi
 workers on several nodes give the URL of a PostgreSQL server.
 """
 
-import json
+import logging
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from types import TracebackType
@@ -24,29 +24,30 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import DBAPIError
 
 from ..structures.errors import InputError, StoreError
-from .array_rows import to_json
-from .databases import WRITES, connect, store_error, use_wal
+from .database_checks import check_database
+from .database_errors import explained
+from .databases import connect, reading, settle_journal, writing
 from .encoding import Encoded, Record, decode, encode
-from .records import Band, DensityDifference, Label, Leg, Property, Run
-from .schema import (
-    ARRAYS,
-    CALCULATIONS,
-    LEGS,
-    MIGRATIONS,
-    PROPERTIES,
-    STEPS,
-    USES,
-    migrate,
-    schema_version,
+from .ledger import Looked, read_looked, write_looked
+from .migrations import STEPS, migrate, schema_version
+from .property_rows import property_rows
+from .property_tables import (
+    delete_properties,
+    insert_properties,
+    property_filter,
+    select_properties,
 )
+from .records import Band, DensityDifference, Label, Property, Run
+from .reference import is_reference, refuse_to_write
+from .schema import ARRAYS, CALCULATIONS, MIGRATIONS, USES
 from .timings import Timing, timing_of_row
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+_log = logging.getLogger(__name__)
 _Kind = TypeVar("_Kind", Run, Band, DensityDifference)
 
 _LISTED = [
@@ -76,12 +77,15 @@ class ResultStore:
 
     def __init__(self, engine: Engine, name: str) -> None:
         self._engine = engine
-        self._writer = engine.execution_options(**{WRITES: True})
+        self._reader, self._writer = reading(engine), writing(engine)
         self.name = name
+        self.is_fixed = is_reference(name)  # nothing is ever written into it
 
     @classmethod
     def open(cls, path_or_url: str | os.PathLike[str]) -> Self:
         """Open a result database, creating it or bringing it up to date where needed.
+
+        Of a SQLite file that is brought up to date a copy stays beside it.
 
         Parameters
         ----------
@@ -94,10 +98,16 @@ class ResultStore:
             Not a result database, damaged, written by a newer heterofire, or not writable; the
             file is left as it is.
         """
-        store = cls(*connect(os.fspath(path_or_url)))
-        with store._guard("open"):
-            use_wal(store._engine)
-            store._migrate()
+        text = os.fspath(path_or_url)
+        store = cls(*connect(text))
+        with explained("open", store.name):
+            settle_journal(store._engine)
+            version = store._version()
+            if 0 < version < len(STEPS):
+                _bring_up_to_date(text)
+            elif version == 0:
+                with store._writing() as connection:  # only one process does, the others wait
+                    migrate(connection)
         return store
 
     def close(self) -> None:
@@ -114,6 +124,23 @@ class ResultStore:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Return a connection to read from, whose errors say what to do.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with ResultStore.open(tempfile.mkdtemp() + "/results.db") as store:
+        ...     with store.reading() as connection:
+        ...         connection.exec_driver_sql("SELECT count(*) FROM calculations").scalar()
+        0
+        """
+        return self._reading()
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """Return a connection to write to in one transaction; like `reading`."""
+        return self._writing()
 
     def has(self, key: str) -> bool:
         """Return whether a calculation with this key is stored."""
@@ -142,6 +169,39 @@ class ResultStore:
     def add_difference(self, key: str, label: Label, difference: DensityDifference) -> None:
         """Store a density difference like `add_run` stores a run."""
         self._add(key, label, encode(difference))
+
+    def add_collected(
+        self, read: Sequence[tuple[str, Label, Encoded]], looked: Sequence[Looked]
+    ) -> None:
+        """Store what other processes have read and encoded, and what `collect` has looked at.
+
+        Parameters
+        ----------
+        read
+            Key, label and content of each calculation; stored as `add_run` does.
+        looked
+            Folders that need not be read again while they stay as they are.
+        """
+        with self._writing() as connection:
+            for key, label, encoded in read:
+                _insert_calculation(connection, key, encoded)
+                _insert_use(connection, key, label)
+            write_looked(connection, looked)
+
+    def collected(self, study: str, profile: str) -> dict[str, tuple[str, str]]:
+        """Return name and status of what is stored for a study and profile, by key."""
+        query = (
+            select(USES.c.key, USES.c.name, CALCULATIONS.c.status)
+            .join(CALCULATIONS, CALCULATIONS.c.key == USES.c.key)
+            .where(USES.c.study == study, USES.c.profile == profile)
+        )
+        with self._reading() as connection:
+            return {key: (name, status) for key, name, status in connection.execute(query)}
+
+    def looked_at(self, study: str) -> Mapping[str, Looked]:
+        """Return what `collect` has looked at for a study, by place."""
+        with self._reading() as connection:
+            return read_looked(connection, study)
 
     def add_use(self, key: str, label: Label) -> None:
         """Say what else a stored calculation is for.
@@ -200,21 +260,17 @@ class ResultStore:
                     f"{item.quantity} of {item.model} belongs to {item.study}/{item.profile}/"
                     f"{item.engine}, not to {'/'.join(wanted)}: derive it for that one."
                 )
-        old = select(PROPERTIES.c.id).where(*_property_filter(study, profile, engine))
+        rows = property_rows(properties, datetime.now(UTC).isoformat(timespec="seconds"))
         with self._writing() as connection:
-            connection.execute(delete(LEGS).where(LEGS.c.property_id.in_(old)))
-            connection.execute(delete(PROPERTIES).where(*_property_filter(study, profile, engine)))
-            for item in properties:
-                _insert_property(connection, item)
+            delete_properties(connection, property_filter(*wanted))
+            insert_properties(connection, rows)
 
     def properties(
         self, study: str | None = None, profile: str | None = None, engine: str | None = None
     ) -> list[Property]:
         """Return the derived properties in the order they were written."""
-        query = select(PROPERTIES).where(*_property_filter(study, profile, engine))
         with self._reading() as connection:
-            rows = connection.execute(query.order_by(PROPERTIES.c.id)).mappings().all()
-            return [_property(connection, dict(row)) for row in rows]
+            return select_properties(connection, property_filter(study, profile, engine))
 
     def calculations(self, **filters: str) -> "DataFrame":
         """Return one row per use of a calculation, newest last.
@@ -261,40 +317,19 @@ class ResultStore:
             return [timing_of_row(dict(row)) for row in connection.execute(query).mappings()]
 
     def check(self) -> list[str]:
-        """Return what is wrong with the stored calculations; empty when all hashes agree."""
+        """Return what is wrong with what is stored; empty when all hashes agree."""
         with self._reading() as connection:
-            keys = connection.execute(select(CALCULATIONS.c.key)).scalars().all()
-        problems = []
-        for key in keys:
-            try:
-                self._get(key)
-            except StoreError as error:
-                problems.append(str(error))
-        return problems
+            return list(check_database(connection).problems)
 
-    def _migrate(self) -> None:
-        """Create or update the tables; only one process does, the others wait."""
+    def _version(self) -> int:
+        """Return the schema version; 0 for a new database."""
         with self._reading() as connection:
             tables = self._engine.dialect.has_table(connection, MIGRATIONS.name)
-            if tables and schema_version(connection) == len(STEPS):
-                return
-        with self._writing() as connection:
-            migrate(connection)
+            return schema_version(connection) if tables else 0
 
     def _add(self, key: str, label: Label, encoded: Encoded) -> None:
-        row = {**encoded.row, "key": key, "created": datetime.now(UTC).isoformat()}
-        arrays = [{**array, "key": key} for array in encoded.arrays]
         with self._writing() as connection:
-            stored = _stored_status(connection, key)
-            if stored is None:
-                connection.execute(insert(CALCULATIONS).values(row))
-                connection.execute(insert(ARRAYS), arrays)
-            elif stored == "unconverged" and row["status"] == "converged":
-                connection.execute(delete(ARRAYS).where(ARRAYS.c.key == key))
-                connection.execute(
-                    update(CALCULATIONS).where(CALCULATIONS.c.key == key).values(row)
-                )
-                connection.execute(insert(ARRAYS), arrays)
+            _insert_calculation(connection, key, encoded)
             _insert_use(connection, key, label)
 
     def _get(self, key: str) -> Record:
@@ -312,21 +347,14 @@ class ResultStore:
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with self._guard("read"), self._engine.begin() as connection:
+        with explained("read", self.name), self._reader.begin() as connection:
             yield connection
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        with self._guard("write"), self._writer.begin() as connection:
+        refuse_to_write(self.name, "cannot write")
+        with explained("write", self.name), self._writer.begin() as connection:
             yield connection
-
-    @contextmanager
-    def _guard(self, doing: str) -> Iterator[None]:
-        """Turn a database error into one that says what to do."""
-        try:
-            yield
-        except DBAPIError as error:
-            raise store_error(doing, self.name, error.orig or error) from error
 
 
 def _by_key(table: Any, key: str) -> Select[Any]:
@@ -339,6 +367,20 @@ def _stored_status(connection: Connection, key: str) -> str | None:
     return status
 
 
+def _insert_calculation(connection: Connection, key: str, encoded: Encoded) -> None:
+    """Insert a calculation; a converged one takes the place of an unconverged one."""
+    row = {**encoded.row, "key": key, "created": datetime.now(UTC).isoformat()}
+    arrays = [{**array, "key": key} for array in encoded.arrays]
+    stored = _stored_status(connection, key)
+    if stored is None:
+        connection.execute(insert(CALCULATIONS).values(row))
+        connection.execute(insert(ARRAYS), arrays)
+    elif stored == "unconverged" and row["status"] == "converged":
+        connection.execute(delete(ARRAYS).where(ARRAYS.c.key == key))
+        connection.execute(update(CALCULATIONS).where(CALCULATIONS.c.key == key).values(row))
+        connection.execute(insert(ARRAYS), arrays)
+
+
 def _insert_use(connection: Connection, key: str, label: Label) -> None:
     row = {**asdict(label), "key": key}
     known = select(USES.c.key).where(
@@ -348,27 +390,13 @@ def _insert_use(connection: Connection, key: str, label: Label) -> None:
         connection.execute(insert(USES).values(row))
 
 
-def _property_filter(study: str | None, profile: str | None, engine: str | None) -> list[Any]:
-    wanted = {"study": study, "profile": profile, "engine": engine}
-    return [PROPERTIES.c[name] == value for name, value in wanted.items() if value is not None]
+def _bring_up_to_date(text: str) -> None:
+    """Run the steps that an older database has not seen, and say where it is kept as it was."""
+    from .backups import migrate_database  # rarely needed
 
-
-def _insert_property(connection: Connection, item: Property) -> None:
-    row = {name: value for name, value in vars(item).items() if name != "legs"}
-    row |= {name: to_json(row[name]) for name in ("keys", "detail", "notes")}
-    inserted = connection.execute(insert(PROPERTIES).values(row)).inserted_primary_key
-    number = inserted[0] if inserted else None
-    for position, leg in enumerate(item.legs):
-        values = {**asdict(leg), "property_id": number, "position": position}
-        connection.execute(insert(LEGS).values(values))
-
-
-def _property(connection: Connection, row: dict[str, Any]) -> Property:
-    query = select(LEGS).where(LEGS.c.property_id == row.pop("id")).order_by(LEGS.c.position)
-    legs = []
-    for leg in connection.execute(query).mappings():
-        values = {name: leg[name] for name in leg if name not in ("property_id", "position")}
-        legs.append(Leg(**values))
-    row |= {name: tuple(json.loads(row[name])) for name in ("keys", "notes")}
-    row["detail"] = json.loads(row["detail"])
-    return Property(**row, legs=tuple(legs))
+    done = migrate_database(text)
+    if done.backup is not None:
+        _log.warning(
+            "%s went from schema %d to %d; as it was: %s",
+            done.name, done.before, done.after, done.backup,
+        )  # fmt: skip

@@ -2,12 +2,16 @@
 
 import json
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from ..structures.errors import InputError
-from .records import Property
+
+if TYPE_CHECKING:  # records import pymatgen, which takes seconds
+    from .records import Property
 
 COLUMNS = (
     *("study", "profile", "engine", "method", "model", "quantity", "label", "reference"),
@@ -24,7 +28,7 @@ _LATEX = {
 }
 
 
-def table(properties: Iterable[Property]) -> pd.DataFrame:
+def table(properties: "Iterable[Property]") -> pd.DataFrame:
     """Return one row per property, in the given order.
 
     Returns
@@ -48,7 +52,7 @@ def table(properties: Iterable[Property]) -> pd.DataFrame:
     return frame.astype({"value": "float64"})
 
 
-def balance_words(item: Property) -> str:
+def balance_words(item: "Property") -> str:
     """Return the atoms, charge and electrons of each side of an energy; empty for the rest.
 
     Where both sides hold the same, as they must, they are written once.
@@ -77,11 +81,12 @@ def format_table(frame: pd.DataFrame, fmt: str) -> str:
     return formats[fmt](frame)
 
 
-def to_text(frame: pd.DataFrame) -> str:
+def to_text(frame: pd.DataFrame, *, written: Callable[[object], str] | None = None) -> str:
     """Return an aligned plain text table; numbers to 3 decimals, missing ones as "-".
 
     Study, profile, engine and method go into a line of their own where all rows agree; notes,
     doubts and balances become numbered lines below. Keys are left to the other formats.
+    ``written`` may give other words for a value.
 
     Examples
     --------
@@ -95,10 +100,16 @@ def to_text(frame: pd.DataFrame) -> str:
     """
     if frame.empty:
         return "no rows"
-    shared = [name for name in _SHARED if name in frame and frame[name].nunique(dropna=False) == 1]
-    caption = ", ".join(f"{name}: {frame[name].iloc[0]}" for name in shared)
+    caption, shared = _agreed(frame)
     shown, notes = _footnotes(frame.drop(columns=[*shared, *(_HIDDEN & set(frame.columns))]))
-    return "\n".join([*([caption] if caption else []), *_aligned(shown), *notes])
+    rows = _aligned(shown, written or _text)
+    return "\n".join([*([caption] if caption else []), *rows, *notes])
+
+
+def _agreed(frame: pd.DataFrame) -> tuple[str, list[str]]:
+    """Return what all rows agree in, in words, and its columns."""
+    shared = [name for name in _SHARED if name in frame and frame[name].nunique(dropna=False) == 1]
+    return ", ".join(f"{name}: {frame[name].iloc[0]}" for name in shared), shared
 
 
 def _footnotes(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -117,11 +128,11 @@ def _footnotes(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     return shown, [f"[{number}] {part}" for part, number in numbers.items()]
 
 
-def _aligned(frame: pd.DataFrame) -> list[str]:
+def _aligned(frame: pd.DataFrame, written: Callable[[object], str]) -> list[str]:
     """Return head and rows in columns; numbers to the right."""
     cells = [[str(name) for name in frame.columns]]
     cells += [
-        [_printed(value) if name == "published" else _text(value) for name, value in row.items()]
+        [_printed(value) if name == "published" else written(value) for name, value in row.items()]
         for row in frame.to_dict(orient="records")
     ]
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
@@ -164,8 +175,20 @@ def to_json(frame: pd.DataFrame) -> str:
     return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
 
 
-def to_latex(frame: pd.DataFrame) -> str:
+def to_latex(
+    frame: pd.DataFrame,
+    *,
+    units: Mapping[str, str] | None = None,
+    written: Callable[[object], str] | None = None,
+) -> str:
     r"""Return a LaTeX tabular with booktabs rules.
+
+    Parameters
+    ----------
+    units
+        Of columns; they go into the head.
+    written
+        Gives other words for a value.
 
     Examples
     --------
@@ -178,9 +201,14 @@ def to_latex(frame: pd.DataFrame) -> str:
     \bottomrule
     \end{tabular}
     """
+    caption, shared = _agreed(frame)
+    shown, notes = _footnotes(frame.drop(columns=[*shared, *(_HIDDEN & set(frame.columns))]))
+    notes = [*([caption] if caption else []), *notes]
+    frame = shown
     kinds = "".join("r" if pd.api.types.is_numeric_dtype(kind) else "l" for kind in frame.dtypes)
-    rows = [[_latex(_text(value)) for value in row] for row in frame.itertuples(index=False)]
-    head = [_latex(str(name)) for name in frame.columns]
+    text = written or _text
+    rows = [[_latex(text(value)) for value in row] for row in frame.itertuples(index=False)]
+    head = [_headed(str(name), (units or {}).get(name, "")) for name in frame.columns]
     return "\n".join(
         [
             rf"\begin{{tabular}}{{{kinds}}}",
@@ -189,10 +217,32 @@ def to_latex(frame: pd.DataFrame) -> str:
             r"\midrule",
             *(" & ".join(row) + r" \\" for row in rows),
             r"\bottomrule",
+            *(_latex_note(text, len(kinds)) for text in notes),
             r"\end{tabular}",
         ]
     )
 
 
+def _latex_note(text: str, n_columns: int) -> str:
+    return rf"\multicolumn{{{n_columns}}}{{l}}{{\footnotesize {_latex(text)}}} \\"
+
+
+def _headed(name: str, unit: str) -> str:
+    return f"{_latex(name)} ({latex_unit(unit)})" if unit else _latex(name)
+
+
+def latex_unit(unit: str) -> str:
+    r"""Return a unit for LaTeX.
+
+    Examples
+    --------
+    >>> latex_unit("eV/Angstrom^2"), latex_unit("%")
+    ('eV/\\AA$^{2}$', '\\%')
+    """
+    powers = re.sub(r"\\textasciicircum\{\}(-?\d+)", r"$^{\1}$", _latex(unit))
+    return powers.replace("Angstrom", r"\AA{}").replace(r"\AA{}$", r"\AA$")
+
+
 def _latex(text: str) -> str:
-    return "".join(_LATEX.get(sign, sign) for sign in text)
+    """Return text in which no sign means anything to LaTeX; lines become one."""
+    return "".join(_LATEX.get(sign, sign) for sign in " ".join(text.split("\n")))

@@ -1,20 +1,22 @@
 """Vibrations of a run: OUTCAR checked against vasprun.xml; as database columns and back."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..structures.errors import RunError
-from .outcar import Outcar
 from .records import Floats, Run, Vibrations
-from .vasprun import Vasprun
+
+if TYPE_CHECKING:  # reading a database needs no readers of files: pymatgen is slow to import
+    from .outcar import Outcar
+    from .vasprun import Vasprun
 
 _SELECTIVE = 5  # IBRION; only there selective dynamics count
 _DEVIATION = 0.01  # between the two files, of the highest frequency
 
 
-def checked_vibrations(vasprun: Vasprun, outcar: Outcar | None) -> Vibrations | None:
+def checked_vibrations(vasprun: "Vasprun", outcar: "Outcar | None") -> Vibrations | None:
     """Return the vibrations of a run, None where it has none.
 
     Raises
@@ -38,7 +40,7 @@ def checked_vibrations(vasprun: Vasprun, outcar: Outcar | None) -> Vibrations | 
     return found
 
 
-def _check_count(vasprun: Vasprun, found: Vibrations) -> None:
+def _check_count(vasprun: "Vasprun", found: Vibrations) -> None:
     """Refuse another number of modes than the run was to give."""
     everything = 3 * len(vasprun.structure)
     flags = vasprun.initial_structure.site_properties.get("selective_dynamics")

@@ -17,7 +17,7 @@ from scipy.spatial.transform import Rotation
 
 from .contacts import CLASH, SOFTNESS, Nesting, bonding_distance, closest_ratio, nest
 from .errors import InputError, StructureError
-from .poses import hull_directions
+from .heads import hull_directions
 from .sites import HOST_RADII, ION_RADII
 from .species import Species
 from .sublattices import generated_basis

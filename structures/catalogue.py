@@ -9,7 +9,7 @@ from pymatgen.core import Structure
 
 from .crystals import crystal_facts, crystal_names
 from .errors import InputError
-from .models import RECIPES, Model, Size, build_model
+from .models import ALIASES, RECIPES, Model, Size, build_model
 from .molecules import build_species, species_names
 from .surface_models import (
     HETEROSTRUCTURES,
@@ -33,7 +33,7 @@ class Entry:
 
 
 def model_names() -> tuple[str, ...]:
-    """Return the names that `build_named` knows.
+    """Return the names of all models; `build_named` knows some by other names, too.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def build_named(
     """
     if size not in ("quick", "paper", "converged"):
         raise InputError(f"no size named {size!r}; there are quick, paper, converged")
-    if name in RECIPES:
+    if name in RECIPES or name in ALIASES:
         return build_model(name, size=size)
     if name in HETEROSTRUCTURES:
         return build_heterostructure(name, size)
@@ -89,7 +89,11 @@ def kinds_of(name: str) -> tuple[Kind, ...]:
     >>> kinds_of("LiF"), kinds_of("TFSI-")
     (('crystal', 'molecule'), ('molecule',))
     """
-    names = {"model": model_names(), "crystal": crystal_names(), "molecule": species_names()}
+    names = {
+        "model": (*model_names(), *ALIASES),
+        "crystal": crystal_names(),
+        "molecule": species_names(),
+    }
     found = tuple(kind for kind in KINDS if name in names[kind])
     if found:
         return found

@@ -6,7 +6,7 @@ that are alike are named once. What comes out is a start for a relaxation.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
@@ -16,24 +16,20 @@ from pymatgen.core import Element
 from .anchors import find_anchors, pick_anchors
 from .complexes import join
 from .errors import InputError, StructureError
+from .heads import ANY, PLANE
 from .internal_coordinates import atom_names
-from .poses import ANY, PLANE, Approach, Pose, approaches, poses
+from .poses import Approach, Pose, approaches, poses
+from .settling import settle
 from .species import Species
 from .touching import Contacts, pair_contacts
+from .tries import Try, anchor_distance, facing, holds, is_clear
 
 Floats = NDArray[np.float64]
 
 ALIKE = 0.3  # Angstrom, root mean square over all distances between host and guest
 _RISES = np.array([0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0])  # Angstrom above touching
-# Of the best distance: how near a head must come to hold on to its anchor. Wide, since a rigid
-# guest's own arms can keep its head off a metal that it reaches once they turn.
-_REACHES = 1.6
 _LOOSE = 1.2  # of the best distance: beyond this a contact is none
-_STACKED = 4.2  # Angstrom between planes that still lie on each other
-_SLIDE, _TURN, _ROCK = 0.8, 0.35, 0.05  # Angstrom and radians that settling may add
-_WALL = 100.0  # score per Angstrom^2 that atoms are too near
 _POOL = 16  # placements at least that are settled before they are ranked
-_FELT = 7.0  # Angstrom; atoms of the host farther from the guest do not count in settling
 _CHUNK = 64  # poses at a time, so that memory stays small
 
 
@@ -48,21 +44,6 @@ class Docked:
     distance: float  # Angstrom from anchor to head; between planes for what lies flat
     clearance: float  # closest contact of host and guest over the sum of covalent radii
     words: str  # what holds them together
-
-
-@dataclass(frozen=True, kw_only=True)
-class Try:
-    """A pose at a height, and how well it touches."""
-
-    pose: Pose
-    positions: Floats  # of the guest, (n, 3) Angstrom
-    score: float
-    contacts: Contacts
-
-    def clearance(self, host: Species) -> float:
-        """Return the closest contact over the sum of covalent radii."""
-        steps = np.linalg.norm(host.positions[:, None] - self.positions[None], axis=2)
-        return float((steps / self.contacts.radii).min())
 
 
 def dock(
@@ -143,11 +124,10 @@ def search(
         one_by_one = poses(approach, spacing=sampling.spacing, angle=sampling.angle)
         while chunk := list(islice(one_by_one, _CHUNK)):
             found += _lowered(host, guest, chunk, contacts, sampling.distance)
-    holding = [t for t in found if _holds(host, t)]
-    chosen = _different(host, holding, max(_POOL, 2 * sampling.n), sampling)
+    chosen = _different(host, found, max(_POOL, 2 * sampling.n), sampling)
     if sampling.distance is None:
-        chosen = [_settled(host, t) for t in chosen]
-    chosen = [t for t in chosen if _is_clear(host, t) and _holds(host, t)]
+        chosen = [settle(host, t) for t in chosen]
+    chosen = [t for t in chosen if is_clear(host, t) and holds(host, t)]
     if not chosen:
         raise StructureError(_no_place(host, guest, where, found))
     return _different(host, chosen, sampling.n, sampling)
@@ -178,18 +158,19 @@ def _lowered(
     distance: float | None,
 ) -> list[Try]:
     """Return each pose at its best height between touching and 1 Angstrom above."""
-    flat = np.array([pose.placed(guest.positions) for pose in chunk])
+    flat = np.array([pose.placed(guest.positions) for pose in chunk])  # (k, m, 3)
     paths = np.array([pose.path for pose in chunk])
-    steps = flat[:, None] - host.positions[None, :, None]  # (k, n, m, 3)
-    along = np.einsum("knmx,kx->knm", steps, paths)
-    beside = np.maximum(np.einsum("knmx,knmx->knm", steps, steps) - along**2, 0.0)
+    along = np.einsum("kmx,kx->km", flat, paths)[:, None] - (paths @ host.positions.T)[:, :, None]
+    squared = (
+        (flat * flat).sum(axis=2)[:, None]
+        + (host.positions * host.positions).sum(axis=1)[None, :, None]
+        - 2 * host.positions @ flat.transpose(0, 2, 1)
+    )
     if distance is None:
-        rises = _first_touch(along, beside, contacts)[:, None] + _RISES
+        rises = _first_touch(along, squared - along**2, contacts)[:, None] + _RISES
     else:
         rises = np.array([[_rise(pose, guest.positions, distance)] for pose in chunk])
-    scores = np.array(
-        [contacts.score(np.sqrt(beside + (along + t[:, None, None]) ** 2)) for t in rises.T]
-    ).T
+    scores = _scores(squared, along, rises, contacts)
     best = scores.argmax(axis=1)
     return [
         Try(
@@ -200,6 +181,17 @@ def _lowered(
         )
         for k, (pose, i) in enumerate(zip(chunk, best, strict=True))
     ]
+
+
+def _scores(squared: Floats, along: Floats, rises: Floats, contacts: Contacts) -> Floats:
+    """Return the scores (k, r) of poses at their rises; single precision ranks them as well."""
+    small = contacts.rounded()
+    squared, twice = squared.astype(np.float32), (2 * along).astype(np.float32)
+    found = list[Floats]()
+    for t in rises.T.astype(np.float32)[:, :, None, None]:
+        found.append(small.score(np.sqrt(np.maximum(squared + t * (twice + t), 0.01))))
+    scores: Floats = np.array(found).T
+    return scores
 
 
 def _rise(pose: Pose, atoms: Floats, distance: float) -> float:
@@ -225,44 +217,12 @@ def _first_touch(along: Floats, beside: Floats, contacts: Contacts) -> Floats:
     return np.where(np.isfinite(found), found, 0.0)
 
 
-def anchor_distance(host: Species, tried: Try) -> float:
-    """Return how far the head is from its anchor: planes by height, atoms by the nearest pair."""
-    anchor, head = tried.pose.anchor, tried.pose.head
-    if head.label == PLANE:
-        middle = tried.positions[list(head.atoms)].mean(axis=0)
-        return abs(float((middle - anchor.point) @ anchor.direction))
-    return float(_facing(host, tried)[0].min())
-
-
-def _facing(host: Species, tried: Try) -> tuple[Floats, Floats]:
-    """Return distances of the pairs of anchor and head that hold best, and their best ones."""
-    own, heads = list(tried.pose.anchor.atoms), list(tried.pose.head.atoms)
-    pairs = np.ix_(own, heads)
-    distances = np.linalg.norm(host.positions[own][:, None] - tried.positions[heads], axis=2)
-    worth = tried.contacts.worth[pairs]
-    # The hydrogens of an amine look at oxygen, its nitrogen at lithium.
-    hold = worth >= worth.max() / 2 if tried.pose.head.label != ANY else worth > -1
-    return distances[hold], tried.contacts.reach[pairs][hold]
-
-
-def _holds(host: Species, tried: Try) -> bool:
-    """Return whether the head has come near enough to its anchor."""
-    if tried.pose.head.label == PLANE:
-        return anchor_distance(host, tried) < _STACKED
-    distances, reach = _facing(host, tried)
-    return bool((distances < _REACHES * reach).any())
-
-
-def _is_clear(host: Species, tried: Try) -> bool:
-    """Return whether no two atoms are nearer than they may be, but for what settling leaves."""
-    distances = np.linalg.norm(host.positions[:, None] - tried.positions[None], axis=2)
-    return bool((distances > tried.contacts.least - 0.1).all())
-
-
 def _different(host: Species, tried: Sequence[Try], n: int, sampling: Sampling) -> list[Try]:
-    """Return the n best of which no two are alike, by all distances between host and guest."""
+    """Return the n best that hold and of which no two are alike, by distances of host and guest."""
     kept, prints = list[Try](), list[Floats]()
     for one in sorted(tried, key=lambda t: -t.score):
+        if not holds(host, one):
+            continue
         mark = np.minimum(_fingerprint(host, one), sampling.compared)
         if all(_apart(mark, other, sampling.compared) > ALIKE for other in prints) and (
             sampling.fits(one.positions)
@@ -292,36 +252,6 @@ def _fingerprint(host: Species, tried: Try) -> Floats:
     return found
 
 
-def _settled(host: Species, tried: Try) -> Try:
-    """Return the best touching pose near one, the guest moved and turned as a rigid body."""
-    from scipy.optimize import minimize  # slow to import
-    from scipy.spatial.transform import Rotation
-
-    pose = tried.pose
-    apart = np.linalg.norm(host.positions[:, None] - tried.positions[None], axis=2)
-    felt = apart.min(axis=1) < _FELT
-    contacts, places = tried.contacts.of_host(felt), host.positions[felt]
-    middle = tried.positions.mean(axis=0)
-    rock = _ROCK if pose.head.label == PLANE else _TURN
-
-    def moved(move: Floats) -> Floats:
-        turn = Rotation.from_rotvec(pose.frame @ move[3:]).as_matrix()
-        found: Floats = (tried.positions - middle) @ turn.T + middle + pose.frame @ move[:3]
-        return found
-
-    def cost(move: Floats) -> float:
-        steps = places[:, None] - moved(move)[None]
-        distances = np.sqrt((steps * steps).sum(axis=2))
-        excess = np.maximum(contacts.least - distances, 0.0)
-        return float(_WALL * (excess * excess).sum() - contacts.score(distances))
-
-    limits = [_SLIDE] * 3 + [rock, rock, _TURN]
-    best = minimize(cost, np.zeros(6), method="L-BFGS-B", bounds=[(-x, x) for x in limits])
-    if best.fun > cost(np.zeros(6)):
-        return tried
-    return replace(tried, positions=moved(best.x), score=float(-best.fun))
-
-
 def _docked(host: Species, guest: Species, tried: Try) -> Docked:
     """Return a placement as a species of both."""
     return Docked(
@@ -345,7 +275,7 @@ def contact_words(host: Species, guest: Species, tried: Try) -> str:
     if tried.pose.head.label == PLANE:
         bonds.insert(0, f"planes {anchor_distance(host, tried):.2f} apart")
     elif tried.pose.head.label != ANY:
-        near, reach = _facing(host, tried)
+        near, reach = facing(host, tried)
         if (near > _LOOSE * reach).all():
             bonds.insert(
                 0,

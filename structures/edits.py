@@ -31,10 +31,22 @@ def group_by_element(structure: Structure, order: Sequence[str] | None = None) -
     >>> [site.specie.symbol for site in group_by_element(mixed)]
     ['S', 'S', 'Mo']
     """
+    return Structure.from_sites([structure[i] for i in element_order(structure, order)])
+
+
+def element_order(structure: Structure, order: Sequence[str] | None = None) -> list[int]:
+    """Return which atom comes where in `group_by_element`.
+
+    Examples
+    --------
+    >>> from pymatgen.core import Lattice
+    >>> mixed = Structure(Lattice.cubic(5), ["S", "Mo", "S"], [[0, 0, 0], [0.5, 0, 0], [0, 0.5, 0]])
+    >>> element_order(mixed)
+    [0, 2, 1]
+    """
     symbols = [site.specie.symbol for site in structure]
     ranks = {symbol: rank for rank, symbol in enumerate(dict.fromkeys([*(order or ()), *symbols]))}
-    sequence = sorted(range(len(structure)), key=lambda i: ranks[symbols[i]])
-    return Structure.from_sites([structure[i] for i in sequence])
+    return sorted(range(len(structure)), key=lambda i: ranks[symbols[i]])
 
 
 def supercell(structure: Structure, repeats: tuple[int, int, int]) -> Structure:

@@ -75,19 +75,38 @@ def atomic_stream(path: str | os.PathLike[str], *, mode: int | None = None) -> I
     HeteroError
         As in `write_atomic`.
     """
+    with atomic_path(path, mode=mode) as temporary, temporary.open("wb") as stream:
+        yield stream
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike[str], *, mode: int | None = None) -> Iterator[Path]:
+    """Give the path of an empty file that takes the target's place at the end of the body.
+
+    Parameters
+    ----------
+    path, mode
+        As in `write_atomic`; for files that another library writes.
+
+    Raises
+    ------
+    HeteroError
+        As in `write_atomic`.
+    """
     target = Path(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        os.close(handle)
+        temporary = Path(name)
         try:
-            with os.fdopen(handle, "wb") as stream:
-                yield stream
-                stream.flush()
+            yield temporary
+            with temporary.open("rb+") as stream:
                 os.fsync(stream.fileno())
-            Path(temporary).chmod(0o666 & ~_umask() if mode is None else mode)
-            Path(temporary).replace(target)
+            temporary.chmod(0o666 & ~_umask() if mode is None else mode)
+            temporary.replace(target)
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
     except OSError as error:
         raise write_error(target, error) from error

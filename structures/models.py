@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -40,12 +40,26 @@ class Recipe:
     label: str  # one line for a list
     n_nitrogen: int  # graphitic N in the graphene
     n_selenium: int  # Se in place of S
+    face: Face = "gallery"  # of the film, on which the Se is
 
 
 RECIPES = {
     "MoS2@C": Recipe(label="MoS2 on graphene", n_nitrogen=0, n_selenium=0),
     "MoS2@NC": Recipe(label="MoS2 on N-doped graphene", n_nitrogen=1, n_selenium=0),
     "MoSSe@NC": Recipe(label="MoS2 with one Se on N-doped graphene", n_nitrogen=1, n_selenium=1),
+    "MoSSe(outer)@NC": Recipe(
+        label="MoS2 with one Se on its outer face, on N-doped graphene",
+        n_nitrogen=1,
+        n_selenium=1,
+        face="outer",
+    ),
+}
+# Other names for them; one without brackets needs no quotes in a shell.
+ALIASES = {
+    "MoSSe(gallery)@NC": "MoSSe@NC",
+    "MoSSe-gallery@NC": "MoSSe@NC",
+    "MoSSe-outer@NC": "MoSSe(outer)@NC",
+    "MoSSe@NC(outer)": "MoSSe(outer)@NC",
 }
 
 
@@ -83,7 +97,7 @@ def model_names() -> tuple[str, ...]:
     Examples
     --------
     >>> model_names()
-    ('MoS2@C', 'MoS2@NC', 'MoSSe@NC')
+    ('MoS2@C', 'MoS2@NC', 'MoSSe@NC', 'MoSSe(outer)@NC')
     """
     return tuple(RECIPES)
 
@@ -92,7 +106,7 @@ def build_model(
     name: str,
     *,
     size: Size = "quick",
-    face: Face = "gallery",
+    face: Face | None = None,
     nitrogen: int = 0,
     selenium: int = 0,
     vacuum: float = VACUUM,
@@ -102,11 +116,12 @@ def build_model(
     Parameters
     ----------
     name
-        One of `model_names`.
+        One of `model_names`, or one of their ``ALIASES``.
     size
         ``quick`` is 45 atoms, ``paper`` and ``converged`` are 81.
     face
-        Where Se goes: towards the graphene (``gallery``) or away from it (``outer``).
+        Where Se goes: towards the graphene (``gallery``) or away from it (``outer``). It wins over
+        the face that the name says, and the model gets the name of that face.
     nitrogen, selenium
         Which symmetry-unique position to take: N in the order of the atoms, Se in the order of
         its lateral distance from N.
@@ -123,8 +138,10 @@ def build_model(
     >>> model = build_model("MoSSe@NC")
     >>> model.structure.composition.formula, len(model.top), round(model.twist_deg, 1)
     ('Mo7 C23 Se1 S13 N1', 21, 10.9)
+    >>> build_model("MoSSe@NC", face="outer").name
+    'MoSSe(outer)@NC'
     """
-    recipe = _look_up("model", name, RECIPES)
+    name, recipe = _recipe(name, face)
     substrate_cell, film_cell = _look_up("size", size, _CELLS)
     stack = stack_layers(
         graphene(A_GRAPHENE),
@@ -139,7 +156,7 @@ def build_model(
         structure, note = _with_nitrogen(structure, nitrogen)
         notes.append(note)
     if recipe.n_selenium:
-        structure, note = _with_selenium(structure, face, selenium)
+        structure, note = _with_selenium(structure, recipe.face, selenium)
         notes.append(note)
     structure = group_by_element(structure, ELEMENT_ORDER)
     check_structure(structure)
@@ -200,6 +217,19 @@ def unstrain_layer(model: Model, layer: Literal["bottom", "top"]) -> Structure:
     return Structure(
         matrix, alone.species, alone.frac_coords, site_properties=alone.site_properties
     )
+
+
+def _recipe(name: str, face: Face | None) -> tuple[str, Recipe]:
+    """Return what to build, with the Se on the face that is asked for, and its name."""
+    known = ALIASES.get(name, name)
+    recipe = _look_up("model", known, RECIPES)
+    if face is None or not recipe.n_selenium:
+        return known, recipe
+    wanted = replace(recipe, face=face)
+    for other, there in RECIPES.items():
+        if replace(there, label=wanted.label) == wanted:
+            return other, there
+    return known, wanted
 
 
 def _with_nitrogen(structure: Structure, choice: int) -> tuple[Structure, str]:

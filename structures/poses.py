@@ -7,42 +7,25 @@ molecules and does not depend on the order of their atoms.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import TypeVar
 
 import numpy as np
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
-from scipy.spatial import ConvexHull, QhullError
 
-from .anchors import Anchor, find_anchors, unit
-from .errors import InputError
-from .rings import plane_normal
+from .anchors import Anchor, unit
+from .heads import PLANE, Head, guest_heads
 from .species import Species
-from .touching import lone_pairs
 
 Floats = NDArray[np.float64]
-_Of = TypeVar("_Of", Anchor, "Head")
+_Of = TypeVar("_Of", Anchor, Head)
 
-PLANE = "plane"  # the head of a molecule that lies flat
-ANY = "any"  # the head of a molecule of which any side may look at the anchor
 _BESIDE = 0.5  # Angstrom off an axis, so that an atom gives a direction around it
 _ALIKE = 1e-3  # of a fingerprint; atoms nearer than that are alike by symmetry
 _SAME = 0.02  # Angstrom between atoms of two views that show the same
 _TILTS = (0.0, 30.0, 60.0)  # degrees of a head's axis off the direction it comes from
 _LEAN = 25.0  # degrees of that direction off the anchor's own
-_BITE = (2.0, 4.2)  # Angstrom between two atoms that hold one metal together
 _FACING = np.diag([1.0, -1.0, -1.0])  # a guest's axis looks back at the host
-
-
-@dataclass(frozen=True, kw_only=True)
-class Head:
-    """What of a guest looks at the anchor."""
-
-    label: str  # "O", "O+O", "plane", "any"
-    atoms: tuple[int, ...]
-    point: Floats  # (3,) Angstrom
-    axis: Floats  # (3,) unit vector away from the guest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,46 +53,6 @@ class Pose:
         """Return the guest's atoms with its head so many Angstrom above the start."""
         found: Floats = (positions - self.head.point) @ self.turn.T + self.start + rise * self.path
         return found
-
-
-def guest_heads(guest: Species, anchor: Anchor, heads: Sequence[str] | None) -> list[Head]:
-    """Return what of a guest may look at an anchor.
-
-    Parameters
-    ----------
-    heads
-        Elements ("O", "N", "Li"), "plane", "any"; None takes what suits the anchor: lone pairs for
-        metals and amines, else the guest's plane, else any side.
-
-    Raises
-    ------
-    InputError
-        The guest has no such head.
-
-    Examples
-    --------
-    >>> from heterofire.structures.anchors import pick_anchor
-    >>> from heterofire.structures.molecules import build_species
-    >>> water, ring = build_species("H2O"), pick_anchor(build_species("C6H6"), "pi")
-    >>> [head.label for head in guest_heads(water, ring, ("O",))]
-    ['O']
-    """
-    known = find_anchors(guest)
-    asked = list(heads) if heads else _suitable(guest, anchor, known)
-    found = list[Head]()
-    for name in asked:
-        if name == PLANE:
-            found += [h for a in known if a.kind == "pi" for h in _both_ways(a, PLANE)]
-        elif name == ANY:
-            found += _sides(guest)
-        else:
-            found += _atoms_of(guest, known, name)
-    if not found:
-        raise InputError(
-            f"{guest.name} has no head {' or '.join(map(repr, asked))}: give elements of it "
-            f"({', '.join(sorted(set(guest.symbols)))}), 'plane' if it has flat rings, or 'any'"
-        )
-    return found
 
 
 def approaches(
@@ -190,97 +133,6 @@ def _is_same(one: Floats, other: Floats) -> bool:
     """Return whether two views show the same atoms, in any order."""
     steps = np.abs(one[:, None] - other[None]).max(axis=2)
     return bool((steps.min(axis=1) < _SAME).all())
-
-
-def _suitable(guest: Species, anchor: Anchor, known: Sequence[Anchor]) -> list[str]:
-    """Return heads for an anchor when none are asked for."""
-    pairs = lone_pairs(guest)
-    if anchor.kind in ("open metal", "metal centre", "amine") and pairs:
-        best = max(pairs.values())
-        return sorted({guest.symbols[i] for i, share in pairs.items() if share == best})
-    return [PLANE] if any(a.kind == "pi" for a in known) else [ANY]
-
-
-def _both_ways(anchor: Anchor, label: str) -> list[Head]:
-    """Return the heads on one or both sides of an anchor of the guest."""
-    signs = (1, -1) if anchor.two_sided else (1,)
-    return [
-        Head(label=label, atoms=anchor.atoms, point=anchor.point, axis=sign * anchor.direction)
-        for sign in signs
-    ]
-
-
-def _atoms_of(guest: Species, known: Sequence[Anchor], name: str) -> list[Head]:
-    """Return the single atoms of an element or label, and pairs that may hold on together."""
-    singles = [
-        head
-        for a in known
-        if a.kind == "atom" and name in (guest.symbols[a.atoms[0]], a.name)
-        for head in _both_ways(a, guest.symbols[a.atoms[0]])
-    ]
-    return [*singles, *_pairs(singles)]
-
-
-def _pairs(singles: Sequence[Head]) -> Iterator[Head]:
-    """Yield two atoms that look the same way and are as far apart as a metal can hold."""
-    for one, other in combinations(singles, 2):
-        total = one.axis + other.axis
-        bite = float(np.linalg.norm(one.point - other.point))
-        if _BITE[0] < bite < _BITE[1] and np.linalg.norm(total) > 1.0:
-            yield Head(
-                label=f"{one.label}+{other.label}",
-                atoms=(*one.atoms, *other.atoms),
-                point=(one.point + other.point) / 2,
-                axis=unit(total),
-            )
-
-
-def _sides(guest: Species) -> list[Head]:
-    """Return the middle of a molecule with each face of its hull looking out."""
-    atoms = tuple(range(len(guest.symbols)))
-    middle = guest.positions.mean(axis=0)
-    return [
-        Head(label=ANY, atoms=atoms, point=middle, axis=axis)
-        for axis in hull_directions(guest.positions)
-    ]
-
-
-def hull_directions(positions: Floats, *, apart: float = 20.0) -> list[Floats]:
-    """Return unit vectors to the faces of the hull of some atoms, alike ones once.
-
-    Parameters
-    ----------
-    apart
-        Degrees below which two faces are one.
-
-    Examples
-    --------
-    >>> flat = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0]])
-    >>> len(hull_directions(flat))
-    2
-    """
-    centred = positions - positions.mean(axis=0)
-    try:
-        hull = ConvexHull(centred)
-    except (QhullError, ValueError):  # flat, or too few atoms
-        if len(centred) == 1:
-            return [np.array([0.0, 0, 1])]
-        normal = plane_normal(centred)
-        return [normal, -normal]
-    areas = _areas(centred[hull.simplices])
-    order = np.argsort(-areas.round(6), kind="stable")
-    kept = list[Floats]()
-    for normal in hull.equations[order, :3]:
-        if all(normal @ other < np.cos(np.radians(apart)) for other in kept):
-            kept.append(normal)
-    return kept
-
-
-def _areas(triangles: Floats) -> Floats:
-    """Return the areas of triangles (n, 3, 3)."""
-    sides = triangles[:, 1:] - triangles[:, :1]
-    found: Floats = np.linalg.norm(np.cross(sides[:, 0], sides[:, 1]), axis=1) / 2
-    return found
 
 
 def _frames(species: Species, point: Floats, axis: Floats) -> list[Floats]:

@@ -9,7 +9,7 @@ Solidi A 208 (2011) 1746) with ionic radii; one contact at the sum of the radii 
 by the name of the register. The score knows no electrons: it only says where to start.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, cast
@@ -47,7 +47,7 @@ SAME_PLACE = 0.5  # Angstrom along the plane below which two candidates are one
 class Site:
     """A place for an ion; its coordinates are those of the model with the gallery opened."""
 
-    name: str  # region and rank, such as "gallery-1"
+    name: str  # region and rank, such as "gallery-1", or "outer-near-Se-1"
     region: str  # gallery or outer
     frac_coords: tuple[float, float, float]
     above: str  # register on the film: "Mo-top", "S-top", "Se-top", "hollow" or "bridge"
@@ -83,6 +83,7 @@ def find_sites(
     ion: str = "K",
     gallery_gap: float | None = None,
     max_sites: int | None = None,
+    near: str | None = None,
 ) -> list[Site]:
     """Return the symmetry-unique sites of a region, best first.
 
@@ -97,11 +98,14 @@ def find_sites(
         model's own for the outer face.
     max_sites
         How many to return at most.
+    near
+        Only sites at which the ion touches an atom of this element; none where there are no such.
 
     Returns
     -------
     list
-        Sites named by rank; multiplicities count the equivalent ones that are not listed.
+        Sites named by rank, those near an element by their rank among these; multiplicities
+        count the equivalent ones that are not listed.
 
     Examples
     --------
@@ -109,11 +113,34 @@ def find_sites(
     >>> best = find_sites(build_model("MoS2@C"), "outer", max_sites=1)[0]
     >>> best.name, best.above, round(best.height, 1)
     ('outer-1', 'Mo-top', 2.6)
+    >>> with_selenium = build_model("MoSSe(outer)@NC")
+    >>> [site.name for site in find_sites(with_selenium, "outer", near="Se", max_sites=2)]
+    ['outer-near-Se-1', 'outer-near-Se-2']
     """
     unique: dict[str, Site] = {}
     for site in candidate_sites(model, region, ion=ion, gallery_gap=gallery_gap):
         unique.setdefault(site.name, site)
-    return list(unique.values())[:max_sites]
+    found = list(unique.values())
+    if near is not None:
+        found = _touching(_host(model, region, gallery_gap), found, ion, near)
+    return found[:max_sites]
+
+
+def _touching(host: Structure, sites: Sequence[Site], ion: str, element: str) -> list[Site]:
+    """Return the sites whose ion touches an atom of an element, under names that say so."""
+    if element not in HOST_RADII:
+        raise InputError(f"no site near {element!r}: there are {', '.join(HOST_RADII)}")
+    places = [site.frac_coords for site in host if site.specie.symbol == element]
+    contact = ION_RADII[ion] + HOST_RADII[element] + SOFTNESS
+    near = [
+        site
+        for site in sites
+        if places and host.lattice.get_all_distances([site.frac_coords], places).min() < contact
+    ]
+    return [
+        replace(site, name=f"{site.region}-near-{element}-{rank}")
+        for rank, site in enumerate(near, start=1)
+    ]
 
 
 def candidate_sites(

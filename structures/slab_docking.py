@@ -14,11 +14,13 @@ from pymatgen.core import Element, Structure
 
 from .adsorbates import APART, Placement, image_distance, surface_grid, with_molecule
 from .anchors import Anchor, find_anchors
-from .docking import Sampling, Try, anchor_distance, contact_words, search
+from .docking import Sampling, contact_words, search
 from .errors import InputError, StructureError
-from .poses import ANY, PLANE, Approach, guest_heads, unlike_ends
+from .heads import ANY, PLANE, guest_heads
+from .poses import Approach, unlike_ends
 from .species import Species
 from .touching import lone_pairs
+from .tries import Try, anchor_distance
 
 Floats = NDArray[np.float64]
 

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from pymatgen.core import Structure
 
 from .adsorbates import add_counter_ions, place_on_surface
 from .checks import check_structure
-from .edits import group_by_element
-from .errors import InputError, StructureError
+from .edits import element_order
+from .errors import InputError
 from .molecules import build_species
 
 SPACING = 1.8  # Angstrom of the grid of places; the relaxation does the rest
@@ -96,17 +95,12 @@ def _grouped(
     score: float,
 ) -> SurfaceState:
     """Return the state with one block of atoms per element, and which of them were added."""
-    marked = structure.copy()
-    marked.add_site_property("added", [i >= n_surface for i in range(len(structure))])
-    grouped = group_by_element(marked, order)
-    added = np.flatnonzero(grouped.site_properties["added"])
-    grouped.remove_site_property("added")
+    places = element_order(structure, order)
+    grouped = Structure.from_sites([structure[i] for i in places])
     check_structure(grouped)
-    if len(added) != len(structure) - n_surface:
-        raise StructureError("atoms were lost while a state was put in order")
     return SurfaceState(
         structure=grouped,
-        adsorbates=tuple(int(i) for i in added),
+        adsorbates=tuple(place for place, i in enumerate(places) if i >= n_surface),
         multiplicity=multiplicity,
         score=score,
     )

@@ -56,11 +56,22 @@ class Contacts:
         tables = {f.name: getattr(self, f.name)[atoms] for f in fields(self)}
         return Contacts(**tables)
 
+    def rounded(self) -> "Contacts":
+        """Return those in single precision."""
+        tables = {f.name: getattr(self, f.name).astype(np.float32) for f in fields(self)}
+        return Contacts(**tables)
+
     def score(self, distances: Floats) -> Floats:
         """Return the sum over pairs of distances (..., n, m)."""
         bond = np.exp(np.minimum((self.reach - distances) / SOFTNESS, 20.0))
-        total: Floats = np.einsum("nm,...nm->...", self.worth, 2 * bond - bond * bond)
+        total: Floats = np.einsum("nm,...nm->...", self.worth, bond * (2 - bond))
         return total
+
+    def slopes(self, distances: Floats) -> Floats:
+        """Return by how much each pair's score (n, m) grows with its distance, per Angstrom."""
+        bond = np.exp(np.minimum((self.reach - distances) / SOFTNESS, 20.0))
+        grows: Floats = 2 * self.worth * (bond * bond - bond) / SOFTNESS
+        return grows
 
 
 def pair_contacts(

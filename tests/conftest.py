@@ -1,5 +1,7 @@
 """Small real things that several test files need."""
 
+import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -9,11 +11,25 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+# Before numpy starts its threads: the tests are several processes, and so are the workers in them.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from heterofire.results.records import Band, Bands, Dos, Image, Label, Run, Settings, SiteCharges
+from heterofire.results.records import (
+    Band,
+    Bands,
+    Dos,
+    Image,
+    Label,
+    Leg,
+    Property,
+    Run,
+    Settings,
+    SiteCharges,
+)
 from heterofire.results.store import ResultStore
 
 _MOLECULES = """\
@@ -44,7 +60,13 @@ _SETTINGS = Settings(
 
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:
-    """Keep what works on the one Slurm of this machine in one process: faults harm the others."""
+    """Keep what works on the one Slurm of this machine in one process: faults harm the others.
+
+    The longest come first, so that at the end no process works alone for minutes.
+    """
+    items.sort(
+        key=lambda item: (item.get_closest_marker("slow") is None, "readme" not in item.nodeid)
+    )
     for item in items:
         if "slurm" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("slurm"))
@@ -181,6 +203,18 @@ def make_band(make_run) -> Callable[..., Band]:
     return build
 
 
+@pytest.fixture(scope="session")
+def pages() -> Any:
+    """Give the small study of tests/report_pages.py."""
+    path = Path(__file__).parent / "report_pages.py"
+    specification = importlib.util.spec_from_file_location("report_pages", path)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture
 def label() -> Label:
     """What a calculation is for."""
@@ -195,6 +229,74 @@ def store(tmp_path: Path) -> Any:
 
 
 @pytest.fixture(scope="session")
+def query_database(tmp_path_factory, make_run, make_structure, make_band) -> Path:
+    """A small result database: two models, two engines, a missing value, hostile names."""
+    path = tmp_path_factory.mktemp("gefüllt mit Leerzeichen") / "results.db"
+    _fill_query_database(path, make_run, make_structure, make_band)
+    return path
+
+
+@pytest.fixture(scope="session")
+def query_database_url(postgresql_server, make_run, make_structure, make_band) -> str:
+    """The same small result database on a PostgreSQL server."""
+    url = _new_postgresql(postgresql_server, "questions")
+    _fill_query_database(url, make_run, make_structure, make_band)
+    return url
+
+
+def _fill_query_database(database, make_run, make_structure, make_band) -> None:
+    host, joint = make_structure("Mo", "S", "S"), make_structure("K", "Mo", "S", "Se")
+    runs = {
+        "host": (make_run(host, -20.0), "MoS2@NC", "relax"),
+        "joint": (make_run(joint, -26.0, max_force=0.2), "MoSSe@NC", "static"),
+        "atom": (make_run(make_structure("K"), -1.0), "K", "molecule"),
+    }
+    with ResultStore.open(database) as store:
+        for key, (run, model, task) in runs.items():
+            label = Label(
+                study="s", profile="quick", model=model, task=task, name=f"{model}/{task}"
+            )
+            store.add_run(key, label, run)
+        store.add_use("host", Label(study="t", profile="paper", model="H", task="static", name="H"))
+        store.add_band("band", replace(label, task="neb"), make_band(joint, [-26.0, -25.5, -26.0]))
+        store.replace_properties("s", "quick", "xtb", _query_properties("xtb"))
+        store.replace_properties("s", "quick", "vasp", _query_properties("vasp")[:1])
+
+
+def _query_properties(engine: str) -> list[Property]:
+    legs = (
+        Leg(role="host with K", factor=1, key="joint", energy=-26.0, charge=0, formula="K1 Mo1"),
+        Leg(role="electron", factor=1, key=None, energy=0.0, charge=-1, formula=""),
+    )
+    first = Property(
+        study="s",
+        profile="quick",
+        engine=engine,
+        method="PBE" if engine == "vasp" else "GFN1-xTB, 1000 K",
+        model="MoS2@NC",
+        quantity="K binding energy",
+        label="gallery-1",
+        reference="K atom",
+        value=-1.5,
+        unit="eV",
+        energy_kind="E0",
+        status="ok",
+        legs=legs,
+        keys=("joint", "atom"),
+        notes=("a note", "50 % of λ & more"),
+    )
+    others = [
+        replace(first, model="MoSSe@NC", value=-2.5, legs=()),
+        replace(first, quantity="gap", value=None, status="missing", legs=(), keys=("host",)),
+        replace(first, quantity="distance", value=3.1, unit="Angstrom", legs=(), keys=("host",)),
+        replace(first, quantity="gap", label="", value=0.5, legs=(), keys=()),
+    ]
+    hostile = json.loads((Path(__file__).parent / "data" / "hostile_names.json").read_text("utf-8"))
+    named = [replace(first, quantity="odd", model=text, keys=(), legs=()) for text in hostile]
+    return [first, *others, *named]
+
+
+@pytest.fixture(scope="session")
 def heterofire() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the command line in a folder, as a process of its own."""
 
@@ -205,7 +307,7 @@ def heterofire() -> Callable[..., subprocess.CompletedProcess[str]]:
             capture_output=True,
             text=True,
             env=os.environ | environment,
-            timeout=300,
+            timeout=900,  # whole small studies, also on a busy machine
             check=False,
         )
 
@@ -256,6 +358,15 @@ def mongodb(start_mongodb) -> MongoServer:
     return start_mongodb()
 
 
+@pytest.fixture(scope="session")
+def gpaw() -> None:
+    """GPAW is installed; else the test is skipped and said why."""
+    if importlib.util.find_spec("gpaw") is None:
+        why_not = "GPAW is not installed (heterofire setup gpaw)"
+        print(f"tests on GPAW are skipped: {why_not}", file=sys.stderr)
+        pytest.skip(why_not)
+
+
 _SLURM = Path(__file__).parents[1] / ".ci" / "slurm"
 
 
@@ -275,3 +386,58 @@ def slurm() -> None:
     if why_not := _start_slurm():
         print(f"tests on Slurm are skipped: {why_not}", file=sys.stderr)
         pytest.skip(why_not)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Any:
+    """URL of a PostgreSQL server of our own; installed where root can, else skipped and said."""
+    if not _install_postgresql():
+        why_not = "PostgreSQL cannot be installed here (Debian: apt-get install postgresql)"
+        print(f"tests on PostgreSQL are skipped: {why_not}", file=sys.stderr)
+        pytest.skip(why_not)
+    script = Path(__file__).parent / "postgresql_server.py"
+    command = [sys.executable, str(script)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as server:
+        url = server.stdout.readline().strip()
+        assert url, server.stderr.read()
+        yield url
+        server.stdin.close()
+
+
+def _install_postgresql() -> bool:
+    """Return whether PostgreSQL is there, after installing it where that is allowed."""
+
+    def is_there() -> bool:
+        return bool(
+            shutil.which("initdb") or list(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+        )
+
+    if not is_there() and os.geteuid() == 0 and shutil.which("apt-get"):
+        command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", "postgresql"]
+        subprocess.run(command, capture_output=True, check=False, stdin=subprocess.DEVNULL)
+    return is_there()
+
+
+@pytest.fixture
+def postgresql(postgresql_server, request) -> str:
+    """URL of an empty PostgreSQL database."""
+    return _new_postgresql(postgresql_server, f"t{abs(hash(request.node.nodeid)):x}")
+
+
+def _new_postgresql(server: str, name: str) -> str:
+    import psycopg
+
+    with psycopg.connect(server.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        connection.execute(f"CREATE DATABASE {name}")
+    return server.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request, tmp_path) -> str:
+    """An empty result database of each kind: path of a file, or URL."""
+    if request.param == "sqlite":
+        return str(tmp_path / "results.db")
+    return str(request.getfixturevalue("postgresql"))

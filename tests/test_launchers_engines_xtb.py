@@ -139,7 +139,7 @@ def test_mulliken_charges_sum_to_the_total_charge(charge):
 
 
 def test_weights_of_each_level_sum_to_one(layer_evaluation):
-    np.testing.assert_allclose(layer_evaluation.weights.sum(axis=(1, 2)), 1.0, atol=1e-9)
+    np.testing.assert_allclose(layer_evaluation.weights.sum(axis=(2, 3)), 1.0, atol=1e-9)
 
 
 @pytest.mark.parametrize("broadening", ["fermi", "gaussian"])

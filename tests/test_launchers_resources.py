@@ -86,6 +86,14 @@ def test_the_embedded_engine_runs_on_one_core():
     assert (given.nodes, given.cores, given.binary) == (1, 1, "std")
 
 
+def test_images_of_an_engine_get_a_core_each_where_processes_share_them():
+    band = calculation(45, engine="xtb", images=3)
+    cores = [resources_for(band, CLUSTER, n_processes=n).cores for n in (1, 2, 32)]
+    assert cores == [1, 2, 3]
+    relaxation = calculation(45, engine="xtb")
+    assert resources_for(relaxation, CLUSTER, n_processes=32).cores == 1
+
+
 @pytest.mark.parametrize(
     ("kind", "keys"),
     [

@@ -28,7 +28,8 @@ def source_files():
         f"heterofire/{path.relative_to(ROOT)}"
         for package in PACKAGES
         for path in (ROOT / package).rglob("*")
-        if path.suffix in (".py", ".yaml")
+        if path.suffix in (".py", ".yaml", ".js", ".css", ".j2", ".txt", ".sha256")
+        or path.name == "reference.db"
     }
 
 

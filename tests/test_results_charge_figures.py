@@ -148,7 +148,7 @@ def test_isosurfaces_enclose_what_they_say(difference):
 def hop(image: int, net: float, scheme: str, model: str = "MoS2@NC") -> Property:
     return Property(
         **ABOUT,
-        method="GFN1-xTB",
+        method="GFN1-xTB, 1000 K",
         model=model,
         quantity="net charge of K",
         label=f"gallery image {image}",
@@ -157,7 +157,7 @@ def hop(image: int, net: float, scheme: str, model: str = "MoS2@NC") -> Property
         unit="e",
         energy_kind="",
         status="ok",
-        keys=("k",),
+        keys=("r1",),
         detail={"hop": "gallery", "image": image, "path": 1.5 * image},
     )
 
@@ -215,14 +215,17 @@ FIGURES = ("charges", "difference-profile", "difference-slice", "difference-isos
 def test_every_figure_is_drawn_from_the_store_with_engine_and_method(filled, tmp_path, name):
     paths = draw_figure(filled, name, **ABOUT, folder=tmp_path)
     assert [path.suffix for path in paths] == [".png", ".svg", ".pdf", ".csv"]
-    assert "engine xtb, method GFN1-xTB, profile quick" in (tmp_path / f"{name}.svg").read_text()
+    assert (
+        "engine xtb, method GFN1-xTB, 1000 K, profile quick"
+        in (tmp_path / f"{name}.svg").read_text()
+    )
     assert (tmp_path / f"{name}.csv").read_text().count("\n") > 2
     assert (tmp_path / f"{name}.svg").stat().st_size < 3e6
 
 
 def test_the_profile_says_in_words_who_gains(filled, tmp_path):
     draw_figure(filled, "difference-profile", **ABOUT, folder=tmp_path)
-    assert "sheet loses 0.19" in (tmp_path / "difference-profile.svg").read_text()
+    assert "sheet loses 0.200 e" in (tmp_path / "difference-profile.svg").read_text()
 
 
 def test_another_process_draws_the_same_bytes(filled, tmp_path):

@@ -15,6 +15,7 @@ from heterofire.results.requests import EnergyRequest, LegRequest
 from heterofire.structures.errors import InputError, RunError
 
 HOST, ION = ("Mo", "S", "S"), ("Mo", "S", "S", "K")
+KEYS = ("with", "host", "K atom")
 
 
 def _request(*legs: tuple[str, float, str | None], **changes) -> EnergyRequest:
@@ -61,6 +62,23 @@ def test_a_binding_energy_keeps_its_legs_and_names(runs):
     assert item.keys == ("with", "host", "K atom")
     assert (item.energy_kind, item.unit, item.status) == ("E0", "eV", "ok")
     assert (item.engine, item.method) == ("xtb", "GFN1-xTB, 1000 K")
+
+
+def test_an_energy_is_no_better_converged_than_the_geometry_it_was_computed_at(runs, make_run):
+    legs = [LegRequest(role=key, factor=1 if key == "with" else -1, key=key) for key in KEYS]
+    legs[0] = legs[0].model_copy(update={"geometry": "relaxed"})
+    request = EnergyRequest(model="m", label="gallery-1", quantity="K binding energy", legs=legs)
+    assert "geometry" not in legs[1].model_dump()  # plans are known by the hash of their requests
+    assert ("geometry of with", "relaxed") in request.sources()
+    with pytest.raises(InputError, match="geometry of 'with' is that of calculation relaxed"):
+        _energy(request, runs)
+    for status in ("converged", "unconverged"):
+        relaxed = make_run(runs["with"].structure, -106.4, status=status, kpoint_spacing=0.9)
+        item = _energy(request, {**runs, "relaxed": relaxed})
+        assert item.value == pytest.approx(-1.5, abs=1e-12)
+        assert item.status == {"converged": "ok"}.get(status, status)
+        assert item.keys == (*KEYS, "relaxed")
+    assert any(note.startswith("the geometry of with is not converged") for note in item.notes)
 
 
 def test_three_references_differ_by_the_reference_energies_alone(runs):

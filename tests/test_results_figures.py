@@ -72,6 +72,17 @@ def test_a_figure_is_written_with_engine_method_and_numbers(filled, tmp_path, na
     assert set(frame["method"]) == {"GFN1-xTB, 1000 K"}
 
 
+def test_a_host_with_binding_energies_alone_is_in_their_figure_and_in_no_other(filled, tmp_path):
+    outer = "MoSSe(outer)@NC"
+    alone = _property(outer, "K binding energy", "outer-near-Se-1", -5.7, reference="K atom")
+    filled.replace_properties(**STUDY, properties=[*_properties(), alone])
+    shown = {
+        name: set(pd.read_csv(draw_figure(filled, name, **STUDY, folder=tmp_path)[3])["model"])
+        for name in ("5a", "5b", "5c")
+    }
+    assert shown == {"5a": {*MODELS}, "5b": {*MODELS, outer}, "5c": {*MODELS}}
+
+
 _DRAW = """
 import sys, pathlib
 from heterofire.results.figures import draw_figure

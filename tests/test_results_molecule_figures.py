@@ -219,6 +219,9 @@ def filled(store, make_run, difference):
         store.add_run(model, label, _run(make_run, 0.2 * i))
     store.add_run("r", label, make_run(CELL))
     store.add_difference("d", label, difference)
+    for key in {key for item in _everything() for key in item.keys}:
+        if not store.has(key):
+            store.add_run(key, label, make_run(CELL))
     store.replace_properties(**STUDY, properties=_everything())
     return store
 
@@ -245,7 +248,7 @@ for name in json.loads(sys.argv[3]):
 
 
 def test_another_process_draws_the_same_bytes(filled, tmp_path):
-    names = ["2d", "2f"]
+    names = list(NAMES)
     here = [p for n in names for p in draw_figure(filled, n, **STUDY, folder=tmp_path / "here")]
     there = tmp_path / "there"
     arguments = [filled.name, str(there), json.dumps(names)]
@@ -320,7 +323,7 @@ def test_what_moves_in_a_box_is_shared_out_by_nearest_atom(difference, full_run,
 
 def test_the_slice_of_a_box_says_who_gains(filled, tmp_path):
     draw_figure(filled, "2c", **STUDY, folder=tmp_path)
-    assert "CoPc loses 0.1" in (tmp_path / "2c.svg").read_text()
+    assert "CoPc loses 0.200 e" in (tmp_path / "2c.svg").read_text()
 
 
 def test_orderings_stand_in_words_beside_the_printed_ones():

@@ -6,6 +6,8 @@ import sqlite3
 import subprocess
 import sys
 import time
+import tracemalloc
+import zlib
 from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from heterofire.results import schema
+from heterofire.results import migrations
 from heterofire.results.parsing import parse_run
 from heterofire.results.records import Label, Leg, Property
 from heterofire.results.store import ResultStore
@@ -230,14 +232,18 @@ def test_an_older_store_is_brought_up_to_date_once(tmp_path, label, full_run, mo
     with ResultStore.open(path) as store:
         store.add_run("k1", label, full_run)
     step = ("add a table", lambda connection: connection.exec_driver_sql("CREATE TABLE extra (a)"))
-    monkeypatch.setattr(schema, "STEPS", [*schema.STEPS, step])
-    monkeypatch.setattr("heterofire.results.store.STEPS", schema.STEPS)
+    monkeypatch.setattr(migrations, "STEPS", [*migrations.STEPS, step])
+    for module in ("store", "backups"):
+        monkeypatch.setattr(f"heterofire.results.{module}.STEPS", migrations.STEPS)
     for _ in range(2):
         with ResultStore.open(path) as store:
             assert store.get_run("k1").e0 == full_run.e0
     with sqlite3.connect(path) as connection:
         rows = connection.execute("SELECT version, name FROM heterofire_schema").fetchall()
-    assert rows == [(1, "create tables"), (2, "add a table")]
+    names = [name for name, _ in migrations.STEPS]
+    assert rows == list(enumerate(names, start=1))
+    assert names[-1] == "add a table"
+    assert [p.name for p in tmp_path.glob("*.schema*")] == [f"results.schema{len(names) - 1}.db"]
 
 
 @pytest.mark.parametrize("url", ["nosuch://host/db", "postgresql+nosuch://u:secret@host/db"])
@@ -342,3 +348,16 @@ def test_a_real_run_comes_back_as_it_was_parsed(store, label, folder):
     assert _equal({n: v for n, v in back.items() if n != "incar"},
                   {n: v for n, v in wanted.items() if n != "incar"})  # fmt: skip
     assert back["incar"].keys() == dict(wanted["incar"]).keys()
+
+
+def test_a_blob_that_swells_beyond_its_shape_is_damage_and_takes_no_memory(store, label, full_run):
+    store.add_run("k1", label, full_run)
+    bomb = zlib.compress(b"\0" * 200_000_000, 9)
+    with sqlite3.connect(store.name) as connection:
+        connection.execute("UPDATE arrays SET blob = ? WHERE name = 'forces'", (bomb,))
+    tracemalloc.start()
+    with pytest.raises(StoreError, match="forces"):
+        store.get_run("k1")
+    largest = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert largest < 20_000_000

@@ -71,7 +71,9 @@ def test_csv_and_json_read_back_to_the_same_numbers():
 def test_latex_escapes_what_latex_would_read():
     text = format_table(table(ITEMS), "latex")
     assert r"50 \% \& more\_" in text
-    assert text.count(r" \\") == 3
+    rows = text[text.index(r"\toprule") : text.index(r"\bottomrule")]
+    assert rows.count(r" \\") == 3
+    assert r"\footnotesize [1] coarse" in text[text.index(r"\bottomrule") :]
 
 
 @pytest.mark.parametrize("fmt", ["text", "csv", "json", "latex"])

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
-from heterofire.structures.catalogue import list_entries
-from heterofire.structures.checks import vacuum_of
+from heterofire.structures.catalogue import build_named, kinds_of, list_entries
+from heterofire.structures.checks import facing_planes, vacuum_of
 from heterofire.structures.errors import InputError
 from heterofire.structures.models import (
+    ALIASES,
     build_model,
     isolate_layer,
     model_names,
@@ -14,9 +15,11 @@ COUNTS = {
     ("MoS2@C", "quick"): "Mo7 S14 C24",
     ("MoS2@NC", "quick"): "Mo7 S14 C23 N1",
     ("MoSSe@NC", "quick"): "Mo7 S13 Se1 C23 N1",
+    ("MoSSe(outer)@NC", "quick"): "Mo7 S13 Se1 C23 N1",
     ("MoS2@C", "paper"): "Mo13 S26 C42",
     ("MoS2@NC", "paper"): "Mo13 S26 C41 N1",
     ("MoSSe@NC", "paper"): "Mo13 S25 Se1 C41 N1",
+    ("MoSSe(outer)@NC", "paper"): "Mo13 S25 Se1 C41 N1",
     ("MoSSe@NC", "converged"): "Mo13 S25 Se1 C41 N1",
 }
 
@@ -38,9 +41,10 @@ def test_model_has_the_atoms_it_is_meant_to_have(name, size):
     assert sorted(model.bottom + model.top) == list(range(len(model.structure)))
 
 
+@pytest.mark.parametrize("name", ["MoSSe@NC", "MoSSe(outer)@NC"])
 @pytest.mark.parametrize("size", ["quick", "paper"])
-def test_both_models_share_one_cell_and_all_other_atoms(size):
-    sulfide, selenide = build_model("MoS2@NC", size=size), build_model("MoSSe@NC", size=size)
+def test_both_models_share_one_cell_and_all_other_atoms(size, name):
+    sulfide, selenide = build_model("MoS2@NC", size=size), build_model(name, size=size)
     assert np.array_equal(sulfide.structure.lattice.matrix, selenide.structure.lattice.matrix)
     for element in ("Mo", "C", "N"):
         a, b = (
@@ -96,6 +100,48 @@ def test_selenium_faces_where_it_is_told(face):
     metal = np.mean([site.z for site in structure if site.specie.symbol == "Mo"])
     selenium = next(site.z for site in structure if site.specie.symbol == "Se")
     assert (selenium < metal) == (face == "gallery")
+
+
+def test_the_name_says_which_face_the_selenium_is_on():
+    assert build_model("MoSSe@NC", face="outer").name == "MoSSe(outer)@NC"
+    assert build_model("MoSSe(outer)@NC", face="gallery").name == "MoSSe@NC"
+    assert build_model("MoS2@NC", face="outer").name == "MoS2@NC"
+    same = build_model("MoSSe(outer)@NC").structure, build_model("MoSSe@NC", face="outer").structure
+    assert same[0] == same[1]
+
+
+@pytest.mark.parametrize("size", ["quick", "paper"])
+def test_selenium_on_the_outer_face_leaves_a_gallery_of_sulfur_and_carbon(size):
+    gallery, outer = (build_model(name, size=size) for name in ("MoSSe@NC", "MoSSe(outer)@NC"))
+
+    def planes(model):
+        z = {"film": [], "gallery": []}
+        _, above = facing_planes(model.structure, model.bottom, model.top)
+        metal = np.mean([s.z for s in model.structure if s.specie.symbol == "Mo"])
+        for i in model.top:
+            site = model.structure[i]
+            if site.specie.symbol != "Mo":
+                z["gallery" if site.z < metal else "film"].append((site.z, site.specie.symbol))
+        assert above == pytest.approx(min(z["gallery"])[0], abs=0.2)
+        return [symbol for _, symbol in sorted(z["gallery"])], max(z["film"])[1]
+
+    n = len(outer.top) // 3
+    assert planes(outer) == (["S"] * n, "Se")
+    assert planes(gallery) == (["Se"] + ["S"] * (n - 1), "S")
+
+
+def test_selenium_of_both_faces_lies_over_the_same_place_near_nitrogen():
+    found = []
+    for name in ("MoSSe@NC", "MoSSe(outer)@NC"):
+        structure = build_model(name).structure
+        found.append(next(s.frac_coords for s in structure if s.specie.symbol == "Se"))
+    assert found[0][:2] == pytest.approx(found[1][:2], abs=1e-9)
+
+
+@pytest.mark.parametrize(("alias", "name"), ALIASES.items())
+def test_other_names_build_the_same_model(alias, name):
+    assert build_named(alias).name == name
+    assert kinds_of(alias) == ("model",)
 
 
 def test_gap_is_measured_between_planes_even_where_selenium_stands_out():
@@ -162,5 +208,7 @@ def test_wrong_request_says_what_there_is(name, options, message):
 def test_list_holds_models_and_crystals_and_marks_the_hypothetical():
     entries = {entry.name: entry for entry in list_entries()}
     assert entries["MoSSe@NC"].kind == "model"
+    assert "outer face" in entries["MoSSe(outer)@NC"].label
+    assert not set(ALIASES) & set(entries)
     assert entries["K2S"].kind == "crystal"
     assert "hypothetical" in entries["Li2SO3_model"].label

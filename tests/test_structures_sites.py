@@ -90,6 +90,28 @@ def test_host_and_filled_host_share_cell_order_and_enough_vacuum(region, size):
     assert vacuum_of(filled) >= 15.0
 
 
+def test_sites_near_an_element_touch_it_and_keep_the_order_of_rank():
+    model = build_model("MoSSe(outer)@NC")
+    near = find_sites(model, "outer", near="Se")
+    ranked = [site.frac_coords for site in find_sites(model, "outer")]
+    assert [site.name for site in near] == [f"outer-near-Se-{i}" for i in range(1, len(near) + 1)]
+    assert [ranked.index(site.frac_coords) for site in near] == sorted(
+        ranked.index(site.frac_coords) for site in near
+    )
+    assert 0 < len(near) < len(ranked)
+    for site in near:
+        filled = insert_ion(model, site)
+        assert "Se" in {close.specie.symbol for close in filled.get_neighbors(filled[-1], 3.75)}
+
+
+def test_no_site_is_near_an_element_of_the_other_face_or_of_none(selenide):
+    assert find_sites(selenide, "outer", near="Se") == []
+    assert find_sites(selenide, "gallery", near="Se", max_sites=1)[0].above == "Mo-top"
+    assert find_sites(selenide, "outer", near="O") == []
+    with pytest.raises(InputError, match="no site near 'Mo': there are S, Se"):
+        find_sites(selenide, "outer", near="Mo")
+
+
 def test_gallery_opens_as_a_whole(selenide):
     site = find_sites(selenide, "gallery", max_sites=1)[0]
     filled = insert_ion(selenide, site)

@@ -75,7 +75,7 @@ def test_incar_and_kpoints_are_as_they_always_were(task, profile, tmp_path):
     images = 3 if task == "neb" else None
     structure = structure_for(task)
     inputs = make_inputs(
-        structure, task=task, profile=profile, images=images, has_vtst=profile == "quick"
+        structure, task=task, profile=profile, images=images, has_vtst=profile in ("quick", "gpaw")
     )
     folder = write_inputs(inputs, structure, tmp_path)
     text = f"{(folder / 'INCAR').read_text()}---\n{(folder / 'KPOINTS').read_text()}"

@@ -287,6 +287,12 @@ def test_a_band_goes_from_the_bond_through_its_scan(decomposed):
     assert "LiTFSI decomposition: Li2(CF3SO2N) gone -> C-S broken" in barriers
 
 
+def test_a_host_left_out_of_one_profile_is_in_the_others():
+    words = DECOMPOSITION + "    leave_out: {quick: [free]}\n"
+    found = [of_kind(plan_of(words, profile=p), PathwayRequest) for p in ("quick", "paper")]
+    assert [len(requests) for requests in found] == [0, 1]
+
+
 def test_fragments_of_each_state_are_all_of_its_atoms(decomposed):
     sizes = {c.key: len(c.structure) for c in decomposed.calculations}
     transfers = {r.label.split(": ")[1]: r for r in of_kind(decomposed, TransferRequest)}

@@ -25,7 +25,7 @@ def test_legs_of_an_energy_share_what_they_must(profile):
     first = load_preset(LEGS[0], profile).incar
     for task in LEGS[1:]:
         incar = load_preset(task, profile).incar
-        assert {tag: incar[tag] for tag in SHARED} == {tag: first[tag] for tag in SHARED}, task
+        assert {tag: incar.get(tag) for tag in SHARED} == {t: first.get(t) for t in SHARED}, task
 
 
 def test_paper_profile_is_the_published_one():
@@ -49,6 +49,12 @@ def test_quick_asks_for_nothing_the_embedded_engine_must_refuse(task):
     assert preset.kpoints == {"mesh": [1, 1, 1]}
     assert (preset.incar["ISMEAR"], preset.incar["SIGMA"]) == (-1, 0.0862)
     assert preset.incar["ISIF"] == 2
+
+
+def test_profile_gpaw_has_the_cut_off_of_paper_and_keeps_cells():
+    cutoffs = {load_preset("relax", profile).incar["ENCUT"] for profile in ("gpaw", "paper")}
+    assert cutoffs == {400}
+    assert load_preset("bulk", "gpaw").incar["ISIF"] == 2  # this engine relaxes no cell
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -1,7 +1,7 @@
 import pytest
 
 from heterofire.structures.errors import InputError
-from heterofire.workflows.study import load_study, parse_study, pick, study_names
+from heterofire.workflows.study import Host, load_study, parse_study, pick, study_names
 
 SMALL = """\
 study: small
@@ -26,8 +26,17 @@ ion_references:
         ("phase: K atom", "phase: K2", r"phase 'K2' is not among the phases \(K atom\)"),
         ("study: small", "study: ../small", r"small.yaml:1: study: .*pattern"),
         ("hosts: [", "hosts: [[", "small.yaml is not YAML"),
+        (
+            "[MoS2@NC]",
+            "[{model: MoS2@NC, parts: [band]}]",
+            r"small.yaml:3: hosts.0.parts.0: .*'dos'",
+        ),
+        ("[MoS2@NC]", "[3]", r"small.yaml:3: hosts.0: .*valid dictionary"),
     ],
-    ids=["value", "choice", "key", "two sources", "reference", "folder in a name", "syntax"],
+    ids=[
+        *("value", "choice", "key", "two sources", "reference", "folder in a name", "syntax"),
+        *("part of a host", "host"),
+    ],
 )
 def test_a_malformed_study_is_refused_with_line_and_key(old, new, message):
     with pytest.raises(InputError, match=message):
@@ -35,7 +44,15 @@ def test_a_malformed_study_is_refused_with_line_and_key(old, new, message):
 
 
 def test_the_small_study_itself_is_well_formed():
-    assert parse_study(SMALL, "small.yaml").hosts == ("MoS2@NC",)
+    assert parse_study(SMALL, "small.yaml").hosts == (Host(model="MoS2@NC"),)
+
+
+def test_a_host_may_be_of_some_profiles_and_have_some_parts():
+    hosts = "hosts: [MoS2@C, {model: MoS2@NC, profiles: [gpaw], parts: [sites]}]"
+    study = parse_study(SMALL.replace("hosts: [MoS2@NC]", hosts), "small.yaml")
+    assert [host.model for host in study.hosts_in("quick")] == ["MoS2@C"]
+    assert [host.model for host in study.hosts_in("gpaw")] == ["MoS2@C", "MoS2@NC"]
+    assert study.hosts[1].parts == ("sites",)
 
 
 def test_every_study_that_comes_along_is_valid():

@@ -4,17 +4,14 @@ from dataclasses import dataclass
 
 from pymatgen.core import Structure
 
-from ..results.requests import BarrierRequest
 from ..structures.adatoms import AdatomSite, adatom_sites, hop_sites, put_adatom
 from ..structures.catalogue import build_named
-from ..structures.edits import group_by_element, hold_atoms
+from ..structures.edits import element_order, hold_atoms
 from ..structures.slab_docking import dock_on_slab
 from .calculations import Calculation
 from .molecular_parts import Adatom
 from .planner import Planner, Start
 from .study import pick
-
-_MARK = "place"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,21 +36,14 @@ def add_adatom(planner: Planner, part: Adatom) -> None:
         role: _add_end(planner, part, face, host, sites, i)
         for i, role in enumerate(("initial", "final"))
     }
-    keys = {role: calculation.key for role, calculation in ends.items()}
-    label = f"{ion} hop over {sites[0].name}s"
-    band = planner.add(
+    planner.add_band(
         face.name,
-        f"{face.name}/{ion}-hop/neb",
-        "neb",
-        ends["initial"].structure,
-        start=Start(parents=keys),
+        f"{face.name}/{ion}-hop",
+        f"{ion} hop over {sites[0].name}s",
+        ends,
         n_images=pick(part.images, planner.profile),
-        final=ends["final"].structure,
         tags=part.incar.get(planner.profile),
         spin=_with_ion(face, sites[0], ion)[2],
-    )
-    planner.requests.append(
-        BarrierRequest(model=face.name, label=label, band=band.key, ion=ion, **keys)
     )
 
 
@@ -65,11 +55,7 @@ def _face(planner: Planner, part: Adatom) -> _Face:
         return _Face(name=model.name, structure=model.structure, slab=tuple(range(n)), spin=None)
     system = planner.systems[part.complex]
     docked = dock_on_slab(model.structure, system.species, heads=part.heads or None)[0]
-    marked = docked.structure.copy()
-    marked.add_site_property(_MARK, list(range(len(marked))))
-    grouped = group_by_element(marked)
-    places = [int(i) for i in grouped.site_properties[_MARK]]
-    grouped.remove_site_property(_MARK)
+    places = element_order(docked.structure)
     moments = system.species.moments
     spin: list[float] | bool | None = None
     if moments is not None:
@@ -78,6 +64,7 @@ def _face(planner: Planner, part: Adatom) -> _Face:
         spin = False
     slab = tuple(place for place, i in enumerate(places) if i < n)
     name = f"{part.complex}/{model.name}"
+    grouped = Structure.from_sites([docked.structure[i] for i in places])
     return _Face(name=name, structure=grouped, slab=slab, spin=spin)
 
 
@@ -120,10 +107,8 @@ def _with_ion(
 ) -> tuple[Structure, tuple[int, ...], list[float] | bool | None]:
     """Return the face with the ion in its element's block, where the face's atoms are, moments."""
     with_ion = put_adatom(face.structure, site, ion)
-    with_ion.add_site_property(_MARK, list(range(len(with_ion))))
-    grouped = group_by_element(with_ion)
-    places = [int(i) for i in grouped.site_properties[_MARK]]
-    grouped.remove_site_property(_MARK)
+    places = element_order(with_ion)
+    grouped = Structure.from_sites([with_ion[i] for i in places])
     where = {atom: place for place, atom in enumerate(places)}
     own = tuple(where[i] for i in range(len(face.structure)))
     if not isinstance(face.spin, list):

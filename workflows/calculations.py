@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 from pymatgen.core import Structure
 
-from ..results.records import Label
+from ..results.records import Label, folder_name
 
 # Tags that change how fast a run is, or what it writes, but no number in it.
 _NOT_PHYSICS = frozenset({"NCORE", "NPAR", "KPAR", "NSIM", "LWAVE", "LCHARG", "SYSTEM", "AMIX"})
@@ -130,18 +129,6 @@ class Calculation:
         calculation = cls(**values)
         calculation.__dict__["key"] = data["key"]
         return calculation
-
-
-def folder_name(name: str, key: str) -> str:
-    """Return a folder name for a step of a study.
-
-    Examples
-    --------
-    >>> folder_name("MoS2@NC/K-gallery-1/relax", "3f2a90b1c4d5")
-    'MoS2@NC_K-gallery-1_relax-3f2a90b1'
-    """
-    readable = re.sub(r"[^A-Za-z0-9@.+-]+", "_", name).strip("_.")
-    return f"{readable}-{key[:8]}"
 
 
 def _pack(structure: Structure) -> str:

@@ -100,15 +100,7 @@ def _add_difference(
             start=Start(parents={"structure": host.key}, atoms=atoms),
         )
         fragments[name] = run.key
-    task = "charge-difference"
-    subtraction = Subtraction(
-        label=planner.label(model.name, task, f"{model.name}/{task}"),
-        joint=whole.key,
-        fragments=fragments,
-        engine=planner.engine,
-    )
-    planner.subtractions.append(subtraction)
-    return subtraction
+    return planner.subtract(model.name, whole, fragments)
 
 
 def _charge_run(planner: Planner, model: Model, name: str, relaxed: Calculation) -> Calculation:

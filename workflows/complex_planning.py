@@ -21,7 +21,6 @@ from .calculations import Calculation
 from .molecular_parts import Complex
 from .planner import Planner, Start
 from .study import pick
-from .subtractions import Subtraction
 from .systems import PADDING, System, add_boxed, bond_request, parents
 
 
@@ -185,14 +184,7 @@ def _add_charges(
             name: _frozen(planner, system, whole, name, item, atoms, task="charge").key
             for name, item, atoms in parts
         }
-        task = "charge-difference"
-        difference = Subtraction(
-            label=planner.label(system.name, task, f"{system.name}/{task}"),
-            joint=whole.key,
-            fragments=alone,
-            engine=planner.engine,
-        )
-        planner.subtractions.append(difference)
+        difference = planner.subtract(system.name, whole, alone)
     planner.requests.append(
         TransferRequest(
             # What a density difference is drawn of is a system of its own.

@@ -20,8 +20,8 @@ from ..structures.species import Species, box_species
 from ..structures.transformations import Stretch, TakeAway
 from .calculations import Calculation
 from .complex_planning import host_atoms
+from .decomposition_pathways import MOMENT, Pathway, State, named_atoms, piece_of
 from .decomposition_requests import add_requests
-from .decomposition_ways import MOMENT, State, Way, named_atoms, piece_of
 from .molecular_parts import FREE, Decomposition, Scission
 from .planner import Planner, Start
 from .study import pick
@@ -35,16 +35,16 @@ def add_decomposition(planner: Planner, part: Decomposition) -> None:
     for name in part.where:
         if name in part.leave_out.get(planner.profile, ()):
             continue
-        way = _intact(planner, part, name)
+        pathway = _intact(planner, part, name)
         for step in part.steps:
-            _break(way, step)
+            _break(pathway, step)
             if step.leaves:
-                _leave(way, step)
-        add_requests(way)
+                _leave(pathway, step)
+        add_requests(pathway)
 
 
-def _intact(planner: Planner, part: Decomposition, name: str) -> Way:
-    """Return the way with the molecule whole, before and after it has taken up its electrons."""
+def _intact(planner: Planner, part: Decomposition, name: str) -> Pathway:
+    """Return the pathway with the molecule whole, before and after it takes up electrons."""
     molecule = planner.systems[part.molecule]
     start = molecule if name == FREE else planner.systems[name]
     n_host = len(start.species.symbols) - len(molecule.species.symbols)
@@ -55,7 +55,7 @@ def _intact(planner: Planner, part: Decomposition, name: str) -> Way:
     moments = starting_moments(box)
     if moments is not None:
         structure.add_site_property(MOMENT, moments)
-    way = Way(
+    pathway = Pathway(
         planner=planner,
         part=part,
         where=FREE if name == FREE else planner.study.complexes[name].host,
@@ -65,8 +65,8 @@ def _intact(planner: Planner, part: Decomposition, name: str) -> Way:
         host=tuple(sorted(box.atoms[:n_host])),
         places=_places(planner, molecule, box.atoms[n_host:]),
     )
-    whole = _whole(way, start, n_host, is_held=bool(held))
-    way.states.append(
+    whole = _whole(pathway, start, n_host, is_held=bool(held))
+    pathway.states.append(
         State(
             name=part.molecule,
             calculation=whole,
@@ -79,10 +79,10 @@ def _intact(planner: Planner, part: Decomposition, name: str) -> Way:
         host = host_atoms(replace(start, relaxed=(whole,)), box)
         taken_up = Start(parents={"host": whole.key}, atoms=host)
         # The molecule stays as it is: with two electrons more it may fall apart at any bond.
-        held = tuple(way.places.values())
-        reduced_run = _relax(way, f"{part.molecule} reduced", taken_up, held=held)
-        _add_state(way, name, reduced_run)
-    return way
+        held = tuple(pathway.places.values())
+        reduced_run = _relax(pathway, f"{part.molecule} reduced", taken_up, held=held)
+        _add_state(pathway, name, reduced_run)
+    return pathway
 
 
 def _places(planner: Planner, molecule: System, atoms: Sequence[int]) -> dict[int, int]:
@@ -107,143 +107,157 @@ def _with_donor(planner: Planner, part: Decomposition, start: Species, n_host: i
     return replace(ions, charge=start.charge, multiplicity=start.multiplicity)
 
 
-def _whole(way: Way, start: System, n_host: int, *, is_held: bool) -> Calculation:
+def _whole(pathway: Pathway, start: System, n_host: int, *, is_held: bool) -> Calculation:
     """Return the relaxation of the molecule whole on its host, the lowest there is."""
     held = sorted(start.boxed.atoms[:n_host]) if is_held else []
     same = hold_atoms(start.boxed.structure, held) if held else start.boxed.structure
     [*others, last] = start.relaxed
     if not others and last.structure == same:
         return last
-    name = f"{way.folder}/{way.part.molecule}/relax"
+    name = f"{pathway.folder}/{pathway.part.molecule}/relax"
     return add_boxed(
-        way.planner, way.where, name, "molecule", start.boxed, start=start.start(), held=held
+        pathway.planner,
+        pathway.where,
+        name,
+        "molecule",
+        start.boxed,
+        start=start.start(),
+        held=held,
     )
 
 
-def _break(way: Way, step: Scission) -> None:
+def _break(pathway: Pathway, step: Scission) -> None:
     """Add the relaxed scan of a bond, the state that it leads to, and the band between.
 
     The band ends at the last point of the scan: a pair of pieces that falls together again when it
-    is let go has no minimum of its own, but the way to its parting has a barrier.
+    is let go has no minimum of its own, but the pathway to its parting has a barrier.
     """
-    atoms = named_atoms(way.part, way.molecule.species)
+    atoms = named_atoms(pathway.part, pathway.molecule.species)
     first, second = (atoms(label) for label in step.bond)
     for atom, label in ((first, step.bond[0]), (second, step.bond[1])):
-        if atom not in way.places:
-            raise InputError(f"step {step.name!r} of {way.part.name}: {label} has left before")
-    way.broken.append((first, second))
-    moving = [way.places[i] for i in piece_of(way, second) if i in way.places]
-    if way.places[first] in moving:
+        if atom not in pathway.places:
+            raise InputError(f"step {step.name!r} of {pathway.part.name}: {label} has left before")
+    pathway.broken.append((first, second))
+    moving = [pathway.places[i] for i in piece_of(pathway, second) if i in pathway.places]
+    if pathway.places[first] in moving:
         raise InputError(
-            f"step {step.name!r} of {way.part.name}: {way.part.molecule} stays in one piece without"
-            f" the bond {step.bond[0]}-{step.bond[1]}; break one that is in no ring"
+            f"step {step.name!r} of {pathway.part.name}: {pathway.part.molecule} stays in one "
+            f"piece without the bond {step.bond[0]}-{step.bond[1]}; break one that is in no ring"
         )
-    before, scan = way.states[-1].calculation, list[Calculation]()
-    for number, length in enumerate(_lengths(way, step, first, second), start=1):
+    before, scan = pathway.states[-1].calculation, list[Calculation]()
+    for number, length in enumerate(_lengths(pathway, step, first, second), start=1):
         pull = Stretch(
-            first=way.places[first],
-            second=way.places[second],
+            first=pathway.places[first],
+            second=pathway.places[second],
             moving=tuple(sorted(moving)),
             length=round(length, 3),
             towards=step.towards,
         )
-        way.structure = pull.apply(way.structure)
+        pathway.structure = pull.apply(pathway.structure)
         previous = (scan[-1] if scan else before).key
         start = Start(parents={"structure": previous}, transformation=pull)
-        held = (way.places[first], way.places[second])
-        scan.append(_relax(way, f"{step.name} scan/{number}", start, held=held))
+        held = (pathway.places[first], pathway.places[second])
+        scan.append(_relax(pathway, f"{step.name} scan/{number}", start, held=held))
     name, last = f"{step.name} broken", scan[-1]
     if not step.hold:
-        last = _relax(way, name, Start(parents={"structure": last.key}))
-    _add_state(way, name, last)
-    _add_band(way, step, before, scan)
+        last = _relax(pathway, name, Start(parents={"structure": last.key}))
+    _add_state(pathway, name, last)
+    _add_band(pathway, step, before, scan)
 
 
-def _lengths(way: Way, step: Scission, first: int, second: int) -> list[float]:
+def _lengths(pathway: Pathway, step: Scission, first: int, second: int) -> list[float]:
     """Return the lengths of a bond along its scan, in Angstrom."""
-    positions = way.molecule.species.positions
+    positions = pathway.molecule.species.positions
     start = float(np.linalg.norm(positions[second] - positions[first]))
     if step.to <= start:
         raise InputError(
-            f"step {step.name!r} of {way.part.name}: its bond is {start:.2f} Angstrom long and is "
-            f"to be pulled to {step.to:g}; give a larger 'to'"
+            f"step {step.name!r} of {pathway.part.name}: its bond is {start:.2f} Angstrom long and "
+            f"is to be pulled to {step.to:g}; give a larger 'to'"
         )
-    n = pick(step.points, way.planner.profile)
+    n = pick(step.points, pathway.planner.profile)
     return [float(x) for x in np.linspace(start, step.to, n + 1)[1:]]
 
 
-def _add_band(way: Way, step: Scission, before: Calculation, scan: Sequence[Calculation]) -> None:
+def _add_band(
+    pathway: Pathway, step: Scission, before: Calculation, scan: Sequence[Calculation]
+) -> None:
     """Add the band from the bond as it was to the last point of its scan, through the others."""
     *between, last = scan
     keys = {"initial": before.key, "final": last.key}
     via = {f"via {number}": point.key for number, point in enumerate(between, start=1)}
     band = _add(
-        way,
+        pathway,
         f"{step.name}/neb",
         "neb",
         Start(parents={**keys, **via}),
-        n_images=pick(way.part.images, way.planner.profile),
+        n_images=pick(pathway.part.images, pathway.planner.profile),
         final=_plain(last.structure),
-        tags=way.part.incar.get(way.planner.profile),
+        tags=pathway.part.incar.get(pathway.planner.profile),
     )
-    way.bands.append(StepBandRequest(to=f"{step.name} broken", band=band.key, **keys))
+    pathway.bands.append(StepBandRequest(to=f"{step.name} broken", band=band.key, **keys))
 
 
-def _leave(way: Way, step: Scission) -> None:
+def _leave(pathway: Pathway, step: Scission) -> None:
     """Add the state from which one of the two pieces has left with its ions."""
-    atoms = named_atoms(way.part, way.molecule.species)
-    gone = [i for i in piece_of(way, atoms(step.leaves)) if i in way.places]
+    atoms = named_atoms(pathway.part, pathway.molecule.species)
+    gone = [i for i in piece_of(pathway, atoms(step.leaves)) if i in pathway.places]
     leaving = TakeAway(
-        atoms=tuple(sorted(way.places[i] for i in gone)),
-        with_nearest=way.planner.study.ion,
+        atoms=tuple(sorted(pathway.places[i] for i in gone)),
+        with_nearest=pathway.planner.study.ion,
         n_nearest=step.ions,
     )
     number = "number"
-    marked = way.structure.copy()
+    marked = pathway.structure.copy()
     marked.add_site_property(number, list(range(len(marked))))
     left = leaving.apply(marked)
     rank = {int(old): new for new, old in enumerate(left.site_properties[number])}
     left.remove_site_property(number)
-    way.structure = left
-    way.places = {i: rank[place] for i, place in way.places.items() if i not in gone}
-    way.host = tuple(rank[i] for i in way.host)
-    way.phases = (*way.phases, step.phase)
-    previous = way.states[-1].calculation.key
+    pathway.structure = left
+    pathway.places = {i: rank[place] for i, place in pathway.places.items() if i not in gone}
+    pathway.host = tuple(rank[i] for i in pathway.host)
+    pathway.phases = (*pathway.phases, step.phase)
+    previous = pathway.states[-1].calculation.key
     start = Start(parents={"structure": previous}, transformation=leaving)
     name = f"{step.phase} gone"
-    _add_state(way, name, _relax(way, name, start))
+    _add_state(pathway, name, _relax(pathway, name, start))
 
 
-def _add_state(way: Way, name: str, calculation: Calculation) -> None:
+def _add_state(pathway: Pathway, name: str, calculation: Calculation) -> None:
     """Add a state of what is there now."""
-    way.states.append(
+    pathway.states.append(
         State(
             name=name,
             calculation=calculation,
-            phases=way.phases,
-            places=dict(way.places),
-            host=way.host,
-            broken=tuple(way.broken),
+            phases=pathway.phases,
+            places=dict(pathway.places),
+            host=pathway.host,
+            broken=tuple(pathway.broken),
         )
     )
 
 
-def _relax(way: Way, name: str, start: Start, held: Sequence[int] = ()) -> Calculation:
+def _relax(pathway: Pathway, name: str, start: Start, held: Sequence[int] = ()) -> Calculation:
     """Add a relaxation of what is there, some of its atoms held."""
-    return _add(way, f"{name}/relax", "molecule", start, held=held)
+    return _add(pathway, f"{name}/relax", "molecule", start, held=held)
 
 
 def _add(
-    way: Way, name: str, task: str, start: Start, *, held: Sequence[int] = (), **options: Any
+    pathway: Pathway,
+    name: str,
+    task: str,
+    start: Start,
+    *,
+    held: Sequence[int] = (),
+    **options: Any,
 ) -> Calculation:
     """Add a calculation of what is there, with its moments."""
-    structure = hold_atoms(way.structure, held) if held else way.structure
-    return way.planner.add(
-        way.where,
-        f"{way.folder}/{name}",
+    structure = hold_atoms(pathway.structure, held) if held else pathway.structure
+    return pathway.planner.add(
+        pathway.where,
+        f"{pathway.folder}/{name}",
         task,
         _plain(structure),
-        spin=way.structure.site_properties.get(MOMENT),
+        spin=pathway.structure.site_properties.get(MOMENT),
         is_molecule=True,
         start=start,
         **options,

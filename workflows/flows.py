@@ -9,6 +9,14 @@ from .plans import Plan, Step, relative_cost
 from .subtractions import Subtraction
 from .tasks import DeriveProperties, ParseRun, RunVasp, SubtractDensities, WriteInputs
 
+_RANKS = {
+    "relax": 3,
+    "static": 2,
+    "molecule": 2,
+    "bulk": 2,
+    "neb": 1,
+}  # of tasks, in `useful_first`
+
 
 def step_firework(
     step: Step,
@@ -75,7 +83,7 @@ def study_flow(
         Keys of steps that the result store already has; they are left out.
     """
     todo = [step for step in plan.steps if step.key not in done]
-    priorities = chain_costs(todo)
+    priorities = useful_first(todo) if plan.profile == "gpaw" else chain_costs(todo)
     fireworks: dict[str, Firework] = {}
     for step in todo:
         parents = [fireworks[k] for k in step.parents.values() if k in fireworks]
@@ -85,7 +93,7 @@ def study_flow(
             runs=runs,
             database=database,
             parents=parents,
-            priority=round(priorities[step.key], 3),
+            priority=round(priorities[step.key], 6),
         )
     last = _derive_firework(plan, runs=runs, database=database, parents=list(fireworks.values()))
     metadata = {
@@ -121,6 +129,25 @@ def _derive_firework(
         "_launch_dir": str(runs / f"derive-{plan.study}-{plan.profile}-{plan.engine}"),
     }
     return Firework([task], spec=spec, name=name, parents=parents)
+
+
+def useful_first(steps: Sequence[Step]) -> Mapping[str, float]:
+    """Return priorities for days on a few cores: what most numbers need first, the cheap before.
+
+    Hosts and what is put on them, then their energies on a mesh and what they are measured
+    against, then bands, then densities of states and charges. A plan that is stopped on the way
+    leaves whole rows behind.
+
+    Examples
+    --------
+    >>> _RANKS["relax"] > _RANKS["molecule"] > _RANKS["neb"] > _RANKS.get("dos", 0)
+    True
+    """
+    dearest = max((relative_cost(step) for step in steps), default=1.0)
+    return {
+        step.key: _RANKS.get(step.label.task, 0) + 1 - relative_cost(step) / (2 * dearest)
+        for step in steps
+    }
 
 
 def chain_costs(steps: Sequence[Step]) -> Mapping[str, float]:

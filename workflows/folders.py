@@ -50,6 +50,16 @@ def prepare_folder(
     """
     if store.has(calculation.key):
         return "stored"
+    return prepare_anew(calculation, store, folder, potcar_dir=potcar_dir)
+
+
+def prepare_anew(
+    calculation: Calculation, store: ResultStore, folder: Path, *, potcar_dir: Path | None = None
+) -> State:
+    """Bring a run folder to the point where the engine can start, whatever is stored of it.
+
+    As `prepare_folder`; never "stored".
+    """
     if is_finished(calculation, folder):
         return "complete"
     remove_stopcars(folder)

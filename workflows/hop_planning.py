@@ -6,7 +6,7 @@ import numpy as np
 from pymatgen.core import Structure
 
 from ..results.records import Floats
-from ..results.requests import BarrierRequest, HopRequest, MigrationRequest
+from ..results.requests import HopRequest, MigrationRequest
 from ..structures.edits import hold_atoms
 from ..structures.hop_networks import DistinctHop, HopNetwork, find_hop_network, links
 from ..structures.hops import Hop, build_hop, hop_between, region_of
@@ -95,23 +95,11 @@ def _add_hop(
     for role, structure in (("initial", hop.initial), ("final", hop.final)):
         held = _freeze(structure, path, hop, planner.profile)
         ends[role] = planner.add(model.name, f"{folder}/{role}", "relax", held, start=start)
-    keys = {role: calculation.key for role, calculation in ends.items()}
-    band = planner.add(
-        model.name,
-        f"{folder}/neb",
-        "neb",
-        ends["initial"].structure,
-        start=Start(parents=keys),
-        n_images=pick(path.images, planner.profile),
-        final=ends["final"].structure,
-        tags=path.incar.get(planner.profile),
-    )
-    planner.requests.append(
-        BarrierRequest(model=model.name, label=label, band=band.key, ion=ion, **keys)
-    )
+    tags, n_images = path.incar.get(planner.profile), pick(path.images, planner.profile)
+    band = planner.add_band(model.name, folder, label, ends, n_images=n_images, tags=tags)
     if planner.study.charges and path.kind in planner.study.charges.hops:
         add_image_charges(planner, model, label, band)
-    return band, keys
+    return band, {role: calculation.key for role, calculation in ends.items()}
 
 
 def _freeze(structure: Structure, path: HopPath, hop: Hop, profile: Profile) -> Structure:

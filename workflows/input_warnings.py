@@ -15,7 +15,12 @@ _CUBIC = 1e-3  # Angstrom
 
 
 def input_warnings(
-    case: Case, incar: Mapping[str, Any], symbols: tuple[str, ...], asked: Mapping[str, Any]
+    case: Case,
+    incar: Mapping[str, Any],
+    symbols: tuple[str, ...],
+    asked: Mapping[str, Any],
+    *,
+    engine: str = "vasp",
 ) -> tuple[str, ...]:
     """Return one sentence for each doubt: value, limit, remedy.
 
@@ -29,9 +34,11 @@ def input_warnings(
         POTCAR symbols, one for each block of atoms.
     asked
         The overrides of the study.
+    engine
+        What will read the files: without ENCUT gpaw has no plane waves, which is no mistake.
     """
     checks = (
-        _cutoff(case, incar, symbols),
+        () if engine == "gpaw" and "ENCUT" not in incar else _cutoff(case, incar, symbols),
         _vacuum(case),
         _dipole(case, incar),
         _metal(case),

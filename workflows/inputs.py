@@ -52,6 +52,7 @@ def make_inputs(
     is_molecule: bool = False,
     spin: Spin = None,
     has_vtst: bool = False,
+    engine: str = "vasp",
     potcars: Mapping[str, str] | None = None,
     kpoint_spacing: float | None = None,
     mesh: Sequence[int] | None = None,
@@ -80,6 +81,8 @@ def make_inputs(
         True, False: on, off. Moments (Bohr magnetons) by element or one for each atom: on.
     has_vtst
         The worker has VTST's climbing image (LCLIMB, IOPT).
+    engine
+        What will read the files; no file depends on it, but the warnings do.
     potcars
         POTCAR symbols by element that replace the defaults.
     kpoint_spacing, mesh
@@ -132,7 +135,7 @@ def make_inputs(
         kpoints=_kpoints(case.mesh),
         potcar_symbols=symbols,
         changes=changes,
-        warnings=input_warnings(case, incar, symbols, asked),
+        warnings=input_warnings(case, incar, symbols, asked, engine=engine),
         nelect=case.nelect,
     )
 

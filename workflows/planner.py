@@ -1,18 +1,18 @@
 """What collects the steps and requests of a study while it is walked through."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pymatgen.core import Structure
 
 from ..results.records import Label
-from ..results.requests import Request
+from ..results.requests import BarrierRequest, Request
 from ..structures.sites import Site
 from ..structures.transformations import Stretch, TakeAway
 from .calculations import Calculation
 from .inputs import make_inputs
-from .plans import Plan
+from .plans import Plan, shared_method
 from .study import Profile, Study
 from .subtractions import Subtraction
 
@@ -38,7 +38,7 @@ class Planner:
     study: Study
     profile: Profile
     engine: str
-    method: str
+    method_of: Callable[[Mapping[str, Any]], str]  # by INCAR
     has_vtst: bool
     calculations: dict[str, Calculation] = field(default_factory=dict)
     phases: dict[str, Calculation] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Planner:
             source=source,
             profile=self.profile,
             engine=self.engine,
-            method=self.method,
+            method=shared_method(self.calculations.values()),
             calculations=tuple(self.calculations.values()),
             requests=tuple(self.requests),
             subtractions=tuple(self.subtractions),
@@ -85,7 +85,8 @@ class Planner:
             profile=self.profile,
             overrides={**overrides, **(tags or {})},
             images=n_images or None,
-            has_vtst=self.has_vtst or self.engine == "xtb",
+            has_vtst=self.has_vtst or self.engine != "vasp",
+            engine=self.engine,
             **options,
         )
         calculation = Calculation(
@@ -95,7 +96,7 @@ class Planner:
             kpoints=inputs.kpoints,
             potcar_symbols=tuple(inputs.potcar_symbols),
             engine=self.engine,
-            method=self.method,
+            method=self.method_of(inputs.incar),
             charge=options.get("charge", 0),
             n_images=n_images,
             final=final,
@@ -109,6 +110,45 @@ class Planner:
             warnings=tuple(inputs.warnings),
         )
         return self.calculations.setdefault(calculation.key, calculation)
+
+    def add_band(
+        self,
+        model: str,
+        folder: str,
+        label: str,
+        ends: Mapping[str, Calculation],
+        *,
+        n_images: int,
+        **options: Any,
+    ) -> Calculation:
+        """Add the band between two relaxed ends, "initial" and "final", and its barrier."""
+        keys = {role: calculation.key for role, calculation in ends.items()}
+        band = self.add(
+            model,
+            f"{folder}/neb",
+            "neb",
+            ends["initial"].structure,
+            start=Start(parents=keys),
+            n_images=n_images,
+            final=ends["final"].structure,
+            **options,
+        )
+        self.requests.append(
+            BarrierRequest(model=model, label=label, band=band.key, ion=self.study.ion, **keys)
+        )
+        return band
+
+    def subtract(self, model: str, whole: Calculation, fragments: Mapping[str, str]) -> Subtraction:
+        """Add the density of a whole less those of its fragments, given by name and key."""
+        task = "charge-difference"
+        difference = Subtraction(
+            label=self.label(model, task, f"{model}/{task}"),
+            joint=whole.key,
+            fragments=fragments,
+            engine=self.engine,
+        )
+        self.subtractions.append(difference)
+        return difference
 
     def label(self, model: str, task: str, name: str) -> Label:
         """Return what a step is for."""

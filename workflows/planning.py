@@ -1,8 +1,8 @@
 """From a study to its calculations and to what is derived from them. Nothing runs here."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 from pymatgen.core import Structure
 
@@ -39,7 +39,7 @@ from .planner import Planner, Start
 from .plans import Plan
 from .reactions import reaction_request
 from .route_planning import add_route
-from .study import Phase, Profile, Sites, Study, pick
+from .study import ALL_PARTS, HostPart, Phase, Profile, Sites, Study, pick
 from .systems import System, add_boxed, bond_request
 
 
@@ -48,7 +48,7 @@ def plan_study(
     profile: Profile,
     *,
     engine: str,
-    method: str = "",
+    method: str | Callable[[Mapping[str, Any]], str] = "",
     has_vtst: bool = False,
     source: str = "",
 ) -> Plan:
@@ -59,12 +59,13 @@ def plan_study(
     study
         The validated study.
     profile
-        ``quick``, ``paper`` or ``converged``.
+        ``quick``, ``paper``, ``converged`` or ``gpaw``.
     engine, method
-        What the workers run: ``"vasp"`` with no method, or ``"xtb"`` with ``"GFN1-xTB"``.
+        What the workers run: ``"vasp"`` with no method, ``"xtb"`` with ``"GFN1-xTB"``, ``"gpaw"``
+        with a function that returns the method of an INCAR.
     has_vtst
-        Whether the workers' VASP has the VTST patch (climbing image); the embedded engine
-        climbs without it.
+        Whether the workers' VASP has the VTST patch (climbing image); heterofire's own engines
+        climb without it.
     source
         What the study was loaded by, when that is not its name.
 
@@ -73,7 +74,8 @@ def plan_study(
     Plan
         Calculations come after their parents.
     """
-    planner = Planner(study, profile, engine, method, has_vtst, crystals=own_crystals(study))
+    method_of = method if callable(method) else lambda _: method
+    planner = Planner(study, profile, engine, method_of, has_vtst, crystals=own_crystals(study))
     for name, phase in study.phases.items():
         add_phase(planner, name, phase)
     for name, part in study.complexes.items():
@@ -85,9 +87,9 @@ def plan_study(
         add_decomposition(planner, decomposition)
     for adatom in study.adatoms:
         add_adatom(planner, adatom)
-    for host in study.hosts:
-        model = build_named(host, study.size(profile), planner.crystals)
-        add_host(planner, _held(model, study.held_layers.get(profile, ())))
+    for wanted in study.hosts_in(profile):
+        model = build_named(wanted.model, study.size(profile), planner.crystals)
+        add_host(planner, _held(model, study.held_layers.get(profile, ())), wanted.parts)
     for route in study.routes:
         add_route(planner, route)
     for reaction in study.reactions:
@@ -124,14 +126,14 @@ def add_phase(planner: Planner, name: str, phase: Phase) -> None:
     )
 
 
-def add_host(planner: Planner, model: Model) -> None:
-    """Add a host by itself, with the ion at each site, and the ion's hops."""
+def add_host(planner: Planner, model: Model, parts: Sequence[HostPart] = ALL_PARTS) -> None:
+    """Add a host by itself, and of what the study asks of hosts the parts that are wanted."""
     host = planner.add(model.name, f"{model.name}/relax", "relax", model.structure)
     if model.bottom:
         planner.requests.append(_interlayer(model, host, "without ion"))
-    if planner.study.adhesion and model.bottom:
+    if planner.study.adhesion and model.bottom and "adhesion" in parts:
         add_adhesion(planner, model, host)
-    if planner.study.dos:
+    if planner.study.dos and "dos" in parts:
         dos = planner.add(
             model.name,
             f"{model.name}/dos",
@@ -140,11 +142,12 @@ def add_host(planner: Planner, model: Model) -> None:
             start=Start(parents={"structure": host.key}),
         )
         planner.requests.append(_dos_request(planner, model, dos))
-    if planner.study.charges:
+    has_charges = "charges" in parts
+    if planner.study.charges and has_charges:
         add_host_charges(planner, model, host)
-    for sites in planner.study.sites:
-        _add_sites(planner, model, host, sites)
-    for path in planner.study.hops:
+    for sites in planner.study.sites if "sites" in parts else ():
+        _add_sites(planner, model, host, sites, has_charges=has_charges)
+    for path in planner.study.hops if "hops" in parts else ():
         add_hops(planner, model, path, host)
 
 
@@ -154,20 +157,32 @@ def _held(model: Model, layers: Sequence[Literal["bottom", "top"]]) -> Model:
     return replace(model, structure=hold_atoms(model.structure, atoms)) if atoms else model
 
 
-def _add_sites(planner: Planner, model: Model, host: Calculation, sites: Sites) -> None:
+def _add_sites(
+    planner: Planner, model: Model, host: Calculation, sites: Sites, *, has_charges: bool
+) -> None:
     """Add the ion at the best-ranked sites of one region."""
     ion, count = planner.study.ion, pick(sites.count, planner.profile)
     if not count:
         return
     gap = sites.gallery_gap if sites.region == "gallery" else None
-    for site in find_sites(model, sites.region, ion=ion, gallery_gap=gap, max_sites=count):
+    found = find_sites(
+        model, sites.region, ion=ion, gallery_gap=gap, max_sites=count, near=sites.near
+    )
+    final_host = _on_final_mesh(planner, host) if found else host
+    for site in found:
         structure = insert_ion(model, site, ion=ion)
         name = f"{model.name}/{ion}-{site.name}/relax"
         with_ion = planner.add(model.name, name, "relax", structure)
-        planner.requests += _binding(planner, model, site.name, with_ion, host)
+        final = _on_final_mesh(planner, with_ion)
+        planner.requests += _binding(planner, model, site.name, final, final_host)
+        if final is not with_ion:
+            mesh = "x".join(map(str, with_ion.kpoints["mesh"]))
+            planner.requests += _binding(
+                planner, model, site.name, with_ion, host, quantity=f"at {mesh} k-points"
+            )
         if model.bottom:
             planner.requests.append(_interlayer(model, with_ion, site.name))
-        if planner.study.charges and planner.study.charges.sites:
+        if has_charges and planner.study.charges and planner.study.charges.sites:
             add_site_charges(planner, model, with_ion, site.name)
         else:
             planner.requests.append(
@@ -175,8 +190,28 @@ def _add_sites(planner: Planner, model: Model, host: Calculation, sites: Sites) 
             )
 
 
+def _on_final_mesh(planner: Planner, relaxed: Calculation) -> Calculation:
+    """Return the run whose energy counts: the relaxation, or a finer mesh at its geometry."""
+    spacing = planner.study.final_spacing.get(planner.profile)
+    if spacing is None:
+        return relaxed
+    return planner.add(
+        relaxed.label.model,
+        f"{relaxed.label.name.removesuffix('relax')}static",
+        "static",
+        relaxed.structure,
+        start=Start(parents={"structure": relaxed.key}),
+        kpoint_spacing=spacing,
+    )
+
+
 def _binding(
-    planner: Planner, model: Model, site: str, with_ion: Calculation, host: Calculation
+    planner: Planner,
+    model: Model,
+    site: str,
+    with_ion: Calculation,
+    host: Calculation,
+    quantity: str = "",
 ) -> list[Request]:
     """Return the binding energy of one ion against each reference."""
     ion, requests = planner.study.ion, list[Request]()
@@ -184,8 +219,8 @@ def _binding(
         phase = planner.phases[reference.phase]
         per_ion = 1 / phase.structure.composition[ion]
         legs = [
-            LegRequest(role=f"{model.name} with {ion} at {site}", factor=1, key=with_ion.key),
-            LegRequest(role=model.name, factor=-1, key=host.key),
+            _leg(f"{model.name} with {ion} at {site}", 1, with_ion),
+            _leg(model.name, -1, host),
             LegRequest(role=reference.name, factor=-per_ion, key=phase.key),
         ]
         if reference.electrons:
@@ -196,13 +231,18 @@ def _binding(
             EnergyRequest(
                 model=model.name,
                 label=site,
-                quantity=f"{ion} binding energy",
+                quantity=f"{ion} binding energy {quantity}".rstrip(),
                 reference=reference.name,
                 legs=tuple(legs),
                 equation=f"{model.name} + {reference.name} -> {ion}@{model.name}",
             )
         )
     return requests
+
+
+def _leg(role: str, factor: float, run: Calculation) -> LegRequest:
+    """Return a leg, with the relaxation that its geometry comes from."""
+    return LegRequest(role=role, factor=factor, key=run.key, geometry=run.parents.get("structure"))
 
 
 def _dos_request(planner: Planner, model: Model, dos: Calculation) -> DosRequest:

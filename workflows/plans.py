@@ -1,12 +1,14 @@
 """A planned study: every calculation, parents before children, and what is derived from them."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from ..results.requests import Request
 from .calculations import Calculation
+from .gpaw_costs import gpaw_memory_gb, gpaw_seconds, lcao_seconds_of_a_step
 from .parallelism import irreducible_points
 from .sizes import size_of
 from .study import Profile
@@ -18,6 +20,8 @@ Step = Calculation | Subtraction
 # A charge run starts from nothing, and its densities take as long as its energy.
 _STEPS = {"relax": 12.0, "molecule": 5.0, "neb": 12.0, "charge": 8.0}
 _SUBTRACTION = 1.0
+# The unit of relative cost: 45 atoms in a cell of the hosts at one k-point.
+GPAW_SECONDS_PER_UNIT = lcao_seconds_of_a_step(n_atoms=45, n_points=195_000, n_kpoints=1, n_spins=1)
 _FEW = 5.0  # steps of a relaxation in which next to nothing moves
 
 
@@ -29,7 +33,7 @@ class Plan:
     source: str  # what the study was loaded by: its name, or a path
     profile: Profile
     engine: str
-    method: str
+    method: str  # of all calculations; joined by '; ' where they differ
     calculations: tuple[Calculation, ...]
     requests: tuple[Request, ...]
     subtractions: tuple[Subtraction, ...] = ()
@@ -60,6 +64,16 @@ class Plan:
         return [_row(step) for step in self.steps]
 
 
+def is_of_gpaw(step: Step) -> bool:
+    """Return whether GPAW does this step."""
+    return isinstance(step, Calculation) and step.engine == "gpaw"
+
+
+def shared_method(calculations: Iterable[Calculation]) -> str:
+    """Return the method of the calculations, each once where they differ."""
+    return "; ".join(dict.fromkeys(calculation.method for calculation in calculations))
+
+
 def _row(step: Step) -> dict[str, Any]:
     """Return one step of a plan as a row; a density difference runs no program."""
     row: dict[str, Any] = {
@@ -87,12 +101,16 @@ def _row(step: Step) -> dict[str, Any]:
             "bands": step.n_bands,
             "changes": list(step.changes),
         }
-        | (_vasp_size(step) if step.engine == "vasp" else {})
+        | _engine_size(step)
     )
 
 
-def _vasp_size(step: Calculation) -> dict[str, Any]:
-    """Return the sizes that only VASP has."""
+def _engine_size(step: Calculation) -> dict[str, Any]:
+    """Return the sizes that an engine has."""
+    if is_of_gpaw(step):
+        return {"memory (GB)": round(gpaw_memory_gb(step), 2)}
+    if step.engine != "vasp":
+        return {}
     size = size_of(step)
     return {
         "irreducible": size.irreducible_points,
@@ -114,6 +132,8 @@ def relative_cost(step: Step) -> float:
     """
     if isinstance(step, Subtraction):
         return _SUBTRACTION
+    if is_of_gpaw(step):
+        return gpaw_seconds(step) / GPAW_SECONDS_PER_UNIT
     return cost_of(
         step.label.task,
         len(step.structure),

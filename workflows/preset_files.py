@@ -13,7 +13,7 @@ import yaml
 from ..structures.errors import InputError
 from .incar_tags import tag_problem
 
-PROFILES = ("quick", "paper", "converged")
+PROFILES = ("quick", "paper", "converged", "gpaw")
 ROOT = "common"
 
 _MERGED = ("incar", "vtst")  # parent's tags stay unless the child names them
@@ -55,7 +55,7 @@ def load_preset(task: str, profile: str) -> Preset:
     task
         One of ``task_names()``.
     profile
-        "quick", "paper" or "converged".
+        One of ``PROFILES``.
 
     Raises
     ------

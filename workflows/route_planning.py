@@ -1,22 +1,20 @@
 """Reactions on a surface: every state as a cell, balanced against the first by reservoirs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 
-import numpy as np
-from pymatgen.core import Composition, Structure
+from pymatgen.core import Structure
 
-from ..results.requests import LegRequest, PathwayRequest, StateRequest
+from ..results.requests import PathwayRequest, StateRequest
 from ..structures.catalogue import build_named
 from ..structures.edits import hold_atoms
 from ..structures.errors import InputError
 from ..structures.surface_states import SurfaceState, build_state
+from .balances import Balance, Stage
 from .calculations import Calculation
 from .incar_rules import magnetic_moments
 from .planner import Planner, Start
 from .study import Route, RouteState
-
-_BALANCED = 1e-6  # atoms
 
 
 def add_route(planner: Planner, route: Route) -> None:
@@ -35,14 +33,19 @@ def add_route(planner: Planner, route: Route) -> None:
         spin = _moments(cell, planner.study.ion) if has_radicals else None
         cells.append(planner.add(model.name, name, "relax", cell.structure, spin=spin))
         vibrations.append(_vibrations(planner, route, cell, cells[-1], spin))
+    stages = [
+        Stage(name=state.name, calculation=cell, phases=state.phases)
+        for state, cell in zip(route.states, cells, strict=True)
+    ]
+    balance = Balance(f"route {route.name!r} on {route.surface}", route.reservoirs, planner.phases)
     requests = [
         StateRequest(
-            name=state.name,
-            cell=cell.key,
+            name=stage.name,
+            cell=stage.calculation.key,
             vibrations=key,
-            **state_legs(route, state, cell, cells[0], planner.phases),
+            **balance.legs(stages[0], stage),
         )
-        for state, cell, key in zip(route.states, cells, vibrations, strict=True)
+        for stage, key in zip(stages, vibrations, strict=True)
     ]
     planner.requests.append(
         PathwayRequest(
@@ -101,77 +104,3 @@ def _vibrations(
         spin=spin,
     )
     return run.key
-
-
-def state_legs(
-    route: Route,
-    state: RouteState,
-    cell: Calculation,
-    first: Calculation,
-    phases: Mapping[str, Calculation],
-) -> dict[str, object]:
-    """Return legs and equation of a state: its cell and phases, less the first state's cell."""
-    if cell.key == first.key and not state.phases:
-        return {"legs": ()}
-    made = Composition()
-    for name in state.phases:
-        made += phases[name].structure.composition.reduced_composition
-    lacking = first.structure.composition, cell.structure.composition + made
-    amounts = _amounts(route, state, lacking, phases)
-    legs = [
-        LegRequest(role=state.name, factor=1.0, key=cell.key),
-        LegRequest(role=route.states[0].name, factor=-1.0, key=first.key),
-    ]
-    sides: dict[int, list[str]] = {1: [state.name], -1: [route.states[0].name]}
-    units = dict.fromkeys(state.phases, 1.0)
-    for name, amount in amounts.items():
-        units[name] = units.get(name, 0.0) + amount
-    for name, amount in units.items():
-        if abs(amount) < _BALANCED:
-            continue
-        formula, per_cell = phases[name].structure.composition.get_reduced_formula_and_factor()
-        legs.append(LegRequest(role=name, factor=amount / per_cell, key=phases[name].key))
-        sides[1 if amount > 0 else -1].append(f"{abs(amount):.4g} {formula}")
-    return {"legs": tuple(legs), "equation": " -> ".join(" + ".join(sides[s]) for s in (-1, 1))}
-
-
-def _amounts(
-    route: Route,
-    state: RouteState,
-    lacking: tuple[Composition, Composition],
-    phases: Mapping[str, Calculation],
-) -> dict[str, float]:
-    """Return formula units of each reservoir that a state takes (-) or gives (+), uniquely.
-
-    Raises
-    ------
-    InputError
-        The reservoirs cannot balance the state, or in more than one way.
-    """
-    units = [phases[name].structure.composition.reduced_composition for name in route.reservoirs]
-    elements = sorted({el for part in (*lacking, *units) for el in part}, key=str)
-    wanted = np.array([lacking[0][el] - lacking[1][el] for el in elements])
-    if np.abs(wanted).max() < _BALANCED:
-        return {}
-    matrix = np.array([[unit[el] for unit in units] for el in elements]).reshape(len(elements), -1)
-    solution = np.linalg.lstsq(matrix, wanted, rcond=None)[0] if units else np.empty(0)
-    rest = wanted - matrix @ solution
-    where = f"route {route.name!r} on {route.surface}, state {state.name!r}"
-    if np.abs(rest).max() > _BALANCED:
-        odd = ", ".join(
-            f"{el} {-r:+.3g}" for el, r in zip(elements, rest, strict=True) if abs(r) > _BALANCED
-        )
-        named = ", ".join(route.reservoirs) or "none"
-        raise InputError(
-            f"{where} does not balance against {route.states[0].name!r}: {odd} atoms are left with "
-            f"the reservoirs {named}; name a reservoir that holds them"
-        )
-    if np.linalg.matrix_rank(matrix) < len(units):
-        raise InputError(
-            f"{where} balances in several ways with the reservoirs {', '.join(route.reservoirs)}: "
-            "leave one of them out"
-        )
-    return {
-        name: round(float(amount), 9)
-        for name, amount in zip(route.reservoirs, solution, strict=True)
-    }

@@ -3,14 +3,30 @@
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from ..structures.errors import InputError
 from .molecular_parts import FREE, Adatom, Complex, Decomposition, Electronic, Equation
-from .study_parts import PROFILES, Counts, NonNegative, Profile, Repeats, pick
+from .study_parts import (
+    PROFILES,
+    Counts,
+    NonNegative,
+    Profile,
+    Repeats,
+    Size,
+    pick,
+    size_like,
+)
 
 __all__ = ["PROFILES", "Profile", "Study", "load_study", "parse_study", "pick", "study_names"]
 
@@ -19,10 +35,24 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+HostPart = Literal["adhesion", "dos", "charges", "sites", "hops"]
+ALL_PARTS: tuple[HostPart, ...] = get_args(HostPart)
+
+
+class Host(_Part):
+    """A model that takes up the ion; a name alone is that model with all parts of the study."""
+
+    model: str
+    profiles: tuple[Profile, ...] = PROFILES
+    # What the study asks of every host, as far as it is wanted of this one.
+    parts: tuple[HostPart, ...] = ALL_PARTS
+
+
 class Sites(_Part):
     """Where the ion is put on each host."""
 
     region: Literal["gallery", "outer"]
+    near: str | None = None  # an element that the ion touches there; hosts without it have none
     count: NonNegative | dict[Profile, NonNegative] = 2
     gallery_gap: float = Field(default=5.8, gt=3.0, lt=20.0)  # Angstrom, chalcogen to carbon plane
 
@@ -101,7 +131,7 @@ class Reaction(_Part):
 
     def ratio_for(self, profile: Profile) -> dict[str, int]:
         """Return the fixed ratio of atoms in one profile; empty where balancing decides."""
-        return self.ratio.get(profile, {})
+        return self.ratio.get(profile, self.ratio.get(size_like(profile), {}))
 
 
 class RouteState(_Part):
@@ -140,10 +170,13 @@ class Study(_Part):
     title: str
     paper: str = ""
     ion: str = "K"
-    hosts: tuple[str, ...] = ()
-    sizes: dict[Profile, Profile] = {}
+    hosts: tuple[Host, ...] = ()
+    sizes: dict[Profile, Size] = {}
     held_layers: dict[Profile, tuple[Literal["bottom", "top"], ...]] = {}  # of hosts of two layers
     sites: tuple[Sites, ...] = ()
+    # Binding energies come from one more field with k-points at most this far apart (1/Angstrom),
+    # at the geometry that was relaxed on the profile's own mesh.
+    final_spacing: dict[Profile, Annotated[float, Field(gt=0)]] = {}
     hops: tuple[HopPath, ...] = ()
     charges: Charges | None = None
     adhesion: bool = False  # of each host's two layers, and the strain energy of each
@@ -163,6 +196,13 @@ class Study(_Part):
     # profile -> task, or "every" -> INCAR tags
     overrides: dict[Profile, dict[str, dict[str, Any]]] = {}
     figures: tuple[str, ...] = ()
+
+    @field_validator("hosts", mode="before")
+    @classmethod
+    def _names_are_hosts(cls, value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            return value
+        return [{"model": item} if isinstance(item, str) else item for item in value]
 
     @model_validator(mode="after")
     def _phases_exist(self) -> "Study":
@@ -206,9 +246,13 @@ class Study(_Part):
             _refuse_unknown(f"adatom on {adatom.surface}", (adatom.complex or "",), {"", *known})
         return self
 
-    def size(self, profile: Profile) -> Profile:
+    def hosts_in(self, profile: Profile) -> tuple[Host, ...]:
+        """Return the hosts of a profile."""
+        return tuple(host for host in self.hosts if profile in host.profiles)
+
+    def size(self, profile: Profile) -> Size:
         """Return which size of the named models a profile takes; by default its own name."""
-        return self.sizes.get(profile, profile)
+        return self.sizes.get(profile, size_like(profile))
 
 
 def _refuse_unknown(where: str, names: Sequence[str], known: set[str]) -> None:

@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from ..results.records import Label
-from .calculations import folder_name
+from ..results.records import Label, folder_name
 
 JOINT = "whole"  # role of the run of the whole among the parents
 

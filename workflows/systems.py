@@ -123,22 +123,21 @@ def bond_request(
         The run is of the molecule by itself: what left chemically sane bounds is told.
     """
     there = places if isinstance(places, Mapping) else dict(enumerate(places))
-    named = {
-        name: (there[i], there[j])
-        for name, (i, j) in carbon_fluorine(species).items()
-        if i in there and j in there
-    }
-    if not carbon_fluorine(species) and not is_alone:
-        return None
-    alone = None if before is None else before.boxed.atoms
     pairs = carbon_fluorine(species)
+    if not pairs and not is_alone:
+        return None
+    still = {name: pair for name, pair in pairs.items() if set(pair) <= set(there)}
+
+    def in_run(atoms: Mapping[int, int] | Sequence[int]) -> dict[str, tuple[int, int]]:
+        return {name: (atoms[i], atoms[j]) for name, (i, j) in still.items()}
+
     return BondRequest(
         model=model,
         label=label,
         key=key,
-        bonds=named,
-        before=None if before is None else before.keys[0],
-        before_bonds={n: (alone[pairs[n][0]], alone[pairs[n][1]]) for n in named} if alone else {},
+        bonds=in_run(there),
+        before=before and before.keys[0],
+        before_bonds=in_run(before.boxed.atoms) if before else {},
         atoms=tuple(sorted(there.values())),
         species=species.name if is_alone else "",
         order=tuple(there.values()) if is_alone else (),

@@ -1,7 +1,7 @@
 """Nudged elastic band over image folders: evaluate, move, write."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -11,10 +11,11 @@ from .drivers import Outcome, is_converged
 from .elastic import Pull, across_step, band_pulls, describe, moves_along
 from .freedom import Freedom
 from .hessians import model_hessian
+from .image_potentials import ImagePotentials, SharedPotential, Sharing
 from .poscars import Poscar
-from .potentials import Evaluation, FloatArray, Potential
+from .potentials import Evaluation, FloatArray
 from .searching import bfgs_update, limited
-from .smoothing import hopping_atom, smoothed
+from .smoothing import hopping_atom
 from .stopping import Stopper
 from .tags import Settings
 from .writing import CONVERGED, STOPPED, RunFiles
@@ -25,7 +26,7 @@ MIN_MOVE = 0.02  # Angstrom; steps get this short while the forces of the band g
 
 
 def run_band(
-    make_potential: Callable[[Poscar], Potential],
+    sharing: Sharing,
     images: Sequence[Poscar],
     settings: Settings,
     files: Sequence[RunFiles],
@@ -38,10 +39,11 @@ def run_band(
 
     Parameters
     ----------
-    make_potential
-        Returns a calculator for an image.
+    sharing
+        Who computes the images.
     images
-        IMAGES + 2 geometries with the same atoms in the same order.
+        IMAGES + 2 geometries with the same atoms in the same order, followed through the cell
+        walls (`unwrapped`).
     settings
         NSW, EDIFFG, SPRING and LCLIMB.
     files
@@ -49,12 +51,12 @@ def run_band(
     stopper
         Asked after each step of the band.
     """
-    band = _Band(make_potential, unwrapped(images), settings, stopper)
+    band = _Band(sharing, images, settings)
     with ExitStack() as stack:
         for file in files[1:-1]:
             stack.enter_context(file)
+        band.evaluate_ends()
         for end in (0, -1):
-            band.evaluate_end(end)
             if not files[end].has_outcar:
                 with files[end] as file:
                     file.step(band.evaluation(end), band.images[end].positions)
@@ -85,8 +87,8 @@ def _relax(
         previous = top
         if step < n_steps:
             band.move(pulls, force)
-    for file, potential in zip(files[1:-1], band.potentials, strict=True):
-        file.finish(remark, potential)
+    for i, file in enumerate(files[1:-1], start=1):
+        file.finish(remark, SharedPotential(band.sharing, i))
     n_evaluations = 2 + sum(file.n_steps for file in files[1:-1])
     return Outcome(
         status="static" if settings.is_static else status,
@@ -97,22 +99,16 @@ def _relax(
 
 
 class _Band:
-    """Positions, calculators and Hessians of all images."""
+    """Positions, evaluations and Hessians of all images."""
 
-    def __init__(
-        self,
-        make_potential: Callable[[Poscar], Potential],
-        images: Sequence[Poscar],
-        settings: Settings,
-        stopper: Stopper,
-    ) -> None:
+    def __init__(self, sharing: Sharing, images: Sequence[Poscar], settings: Settings) -> None:
+        self.sharing = sharing
         self.freedom = Freedom(images[0])
         self._settings = settings
-        self._make_potential = make_potential
         self._climbs = False
         self._longest, self._force = MAX_MOVE, np.inf
-        self.potentials = [make_potential(image) for image in images[1:-1]]
-        self.images = images = self._smooth(images, stopper)
+        self._moving = range(1, len(images) - 1)
+        self.images = images = self._smooth(images)
         self._x = [image.positions for image in images]
         self._hessians = [
             self.freedom.reduce_matrix(model_hessian(image, image.positions))
@@ -121,16 +117,11 @@ class _Band:
         self._evaluations: list[Evaluation | None] = [None] * len(images)
         self._before: list[tuple[FloatArray, FloatArray] | None] = [None] * len(images)
 
-    def _smooth(self, images: Sequence[Poscar], stopper: Stopper) -> list[Poscar]:
+    def _smooth(self, images: Sequence[Poscar]) -> list[Poscar]:
         """Return the images with those that are rough relaxed around the hopping atom."""
-        held = hopping_atom(images)
-        middle = [
-            smoothed(potential, image, held, stopper, f"{i:02d}")
-            for i, (potential, image) in enumerate(
-                zip(self.potentials, images[1:-1], strict=True), start=1
-            )
-        ]
-        return [images[0], *middle, images[-1]]
+        held = dict.fromkeys(self._moving, hopping_atom(images))
+        middle = self.sharing.ask(ImagePotentials.smooth, held)
+        return [images[0], *middle.values(), images[-1]]
 
     def evaluation(self, i: int) -> Evaluation:
         """Return the last evaluation of image i."""
@@ -148,15 +139,17 @@ class _Band:
         """Return F of all images in eV."""
         return [self.evaluation(i).free_energy for i in range(len(self.images))]
 
-    def evaluate_end(self, end: int) -> None:
-        """Evaluate an end point (0 or -1)."""
-        potential = self._make_potential(self.images[end])
-        self._evaluations[end] = potential.evaluate(self._x[end])
+    def evaluate_ends(self) -> None:
+        """Evaluate the two end points."""
+        ends = (0, len(self.images) - 1)
+        found = self.sharing.ask(ImagePotentials.evaluate_end, {i: self._x[i] for i in ends})
+        for i, evaluation in found.items():
+            self._evaluations[i] = evaluation
 
     def evaluate(self) -> None:
         """Evaluate the moving images and teach their Hessians."""
-        for i, potential in enumerate(self.potentials, start=1):
-            evaluation = potential.evaluate(self._x[i])
+        found = self.sharing.ask(ImagePotentials.evaluate, {i: self._x[i] for i in self._moving})
+        for i, evaluation in found.items():
             x = self.freedom.reduce(self._x[i])
             force = self.freedom.reduce(evaluation.forces)
             before = self._before[i]

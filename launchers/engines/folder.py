@@ -2,19 +2,19 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from ...structures.errors import EngineError, InputError, StructureError
 from .incars import read_incar
+from .kpoints import read_kpoints, refuse_all_but_gamma, symmetry_note
 from .poscars import Poscar, read_poscar
-from .potentials import FloatArray
+from .potentials import KPoints
 from .tags import Settings, TagReport, check_tags, load_table, read_settings
 
 MIN_DISTANCE = 0.7  # Angstrom; shorter than any bond, H2 has 0.74
-_DEFAULT_KSPACING = 0.5  # VASP's own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,7 @@ class RunFolder:
     images: tuple[Poscar, ...]  # one for a run, IMAGES + 2 for a band
     potcar_symbols: tuple[str, ...] | None  # such as K_sv, one per block of the POSCAR
     valences: tuple[float, ...] | None  # ZVAL of a real POTCAR
+    kpoints: KPoints  # as asked for, none left out by symmetry
 
     @property
     def poscar(self) -> Poscar:
@@ -55,13 +56,19 @@ def read_folder(path: Path, engine: str) -> RunFolder:
         Two atoms are closer than 0.7 Angstrom.
     """
     tags = read_incar(path / "INCAR")
-    report = check_tags(tags, load_table(engine))
+    table = load_table(engine)
+    report = check_tags(tags, table)
     settings = read_settings(tags)
     folders = image_folders(path, settings.images)
     images = tuple(read_poscar(folder / "POSCAR") for folder in folders)
     if settings.is_vibrational:
         check_free(images[0], path / "POSCAR")
-    check_kpoints(path, images[0].lattice, settings.kspacing)
+    kpoints = read_kpoints(path, images[0].lattice, settings)
+    if table["kpoints"] == "gamma":
+        refuse_all_but_gamma(kpoints)
+    elif note := symmetry_note(kpoints, images[0].lattice):
+        noted, warnings = {**report.noted, "KPOINTS": note}, (*report.warnings, note)
+        report = replace(report, noted=noted, warnings=warnings)
     symbols, valences = read_potcar(path)
     for folder, image in zip(folders, images, strict=True):
         check_distances(image, folder / "POSCAR")
@@ -76,6 +83,7 @@ def read_folder(path: Path, engine: str) -> RunFolder:
         images=images,
         potcar_symbols=symbols,
         valences=valences,
+        kpoints=kpoints,
     )
 
 
@@ -84,54 +92,6 @@ def image_folders(path: Path, n_images: int) -> list[Path]:
     if n_images == 0:
         return [path]
     return [path / f"{i:02d}" for i in range(n_images + 2)]
-
-
-def check_kpoints(path: Path, lattice: FloatArray, kspacing: float | None) -> None:
-    """Raise unless KPOINTS (or KSPACING) gives the Gamma point and nothing else."""
-    file = path / "KPOINTS"
-    if not file.exists():
-        if kspacing is None:
-            raise InputError(
-                f"{file} is missing and INCAR has no KSPACING. Write KPOINTS with the Gamma point."
-            )
-        _refuse_mesh(f"KSPACING = {kspacing}", _mesh(lattice, kspacing))
-        return
-    lines = [line.split("!")[0].split("#")[0] for line in file.read_text().splitlines()]
-    try:
-        n_points, style = int(lines[1].split()[0]), lines[2].strip()[:1].lower()
-        if n_points == 0 and style in {"g", "m"}:
-            shift = [float(word) for word in lines[4].split()[:3]] if len(lines) > 4 else []
-            mesh = tuple(int(word) for word in lines[3].split()[:3])
-            _refuse_mesh(str(file), mesh, is_shifted=any(shift))
-        elif n_points == 0 and style == "a":
-            length = float(lines[3].split()[0])
-            _refuse_mesh(str(file), _mesh(lattice, 2 * np.pi / length, rounding=0.5))
-        elif style == "l":
-            raise EngineError(f"{file} lists lines of a band structure; this engine has Gamma only")
-        else:
-            point = [float(word) for word in lines[3].split()[:3]]
-            _refuse_mesh(str(file), (n_points, 1, 1), is_shifted=any(point))
-    except (ValueError, IndexError, ZeroDivisionError) as error:
-        raise InputError(f"{file} is not a KPOINTS file: {error}") from error
-
-
-def _mesh(lattice: FloatArray, spacing: float, rounding: float = 1.0) -> tuple[int, ...]:
-    """Return divisions for a spacing in 1/Angstrom (with 2 pi)."""
-    lengths = 2 * np.pi * np.linalg.norm(np.linalg.inv(lattice).T, axis=1)
-    if rounding == 1.0:
-        return tuple(max(1, int(np.ceil(x / spacing))) for x in lengths)
-    return tuple(max(1, int(x / spacing + rounding)) for x in lengths)
-
-
-def _refuse_mesh(source: str, mesh: tuple[int, ...], *, is_shifted: bool = False) -> None:
-    """Raise unless the mesh is one point at Gamma."""
-    if mesh == (1, 1, 1) and not is_shifted:
-        return
-    found = "x".join(str(n) for n in mesh) + (" shifted off Gamma" if is_shifted else "")
-    raise EngineError(
-        f"{source} asks for the k-points {found}, but this engine has the Gamma point only "
-        "(1x1x1). Build a supercell that folds the mesh onto Gamma, or run VASP."
-    )
 
 
 def read_potcar(path: Path) -> tuple[tuple[str, ...] | None, tuple[float, ...] | None]:

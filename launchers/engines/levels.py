@@ -22,7 +22,9 @@ def fermi_occupation(x: FloatArray) -> FloatArray:
     return result
 
 
-def find_fermi_level(levels: FloatArray, n_filled: float, kt: float) -> float:
+def find_fermi_level(
+    levels: FloatArray, n_filled: float, kt: float, weights: FloatArray | None = None
+) -> float:
     """Return the level at which the Fermi function fills `n_filled` of the levels.
 
     Parameters
@@ -33,16 +35,24 @@ def find_fermi_level(levels: FloatArray, n_filled: float, kt: float) -> float:
         Electrons, between 0 and the number of levels.
     kt
         eV, positive.
+    weights
+        What each level counts, broadcast against `levels`: those of the k-points. None counts
+        every level as 1.
 
     Examples
     --------
     >>> round(find_fermi_level(np.array([1.0, 3.0]), 1.0, 0.1), 9)
     2.0
+    >>> bands = np.array([[0.0, 4.0], [1.0, 3.0]])  # two k-points, two bands
+    >>> half = np.array([[0.5], [0.5]])
+    >>> round(find_fermi_level(bands, 1.0, 0.1, half), 9)
+    2.0
     """
+    counted = np.ones(1) if weights is None else weights
     low, high = float(levels.min()) - 50 * kt - 1, float(levels.max()) + 50 * kt + 1
     for _ in range(200):
         middle = (low + high) / 2
-        if fermi_occupation((levels - middle) / kt).sum() < n_filled:
+        if (counted * fermi_occupation((levels - middle) / kt)).sum() < n_filled:
             low = middle
         else:
             high = middle
@@ -101,12 +111,13 @@ def density_of_states(
     """Return the density of states, total and (LORBIT >= 10) projected.
 
     Each point holds the states of the interval below it divided by its length, as in VASP:
-    the integral is right on any grid. Projections are Mulliken weights and sum to the total.
+    the integral is right on any grid. Projections are the weights of the levels: Mulliken's sum
+    to the total. Every level counts with the weight of its k-point.
 
     Parameters
     ----------
     evaluation
-        Levels and weights.
+        Levels, weights and k-points.
     n_points, emin, emax
         The grid, eV; None takes all levels up to ABOVE_FERMI above the Fermi level.
     width
@@ -124,19 +135,35 @@ def density_of_states(
     energies = np.linspace(low, high, n_points)
     step = energies[1] - energies[0]
     edges = np.concatenate([[low - step], energies])
-    per_level = 3 - len(levels)
-    filled = per_level * _states_below(
-        (edges[None, :, None] - levels[:, None, :]) / width, broadening
-    )
-    in_bin = np.diff(filled, axis=1) / step  # (n_spins, n_points, n_bands)
+    total, integrated = np.zeros((2, len(levels), n_points))
+    projected = None
+    # One k-point at a time: levels by grid points of all of them would not fit into memory.
+    for k, weight in enumerate(evaluation.kpoints.weights):
+        filled = _filled_below(levels[:, k], edges, width, broadening)
+        in_bin = np.diff(filled, axis=1) / step  # (n_spins, n_points, n_bands)
+        total += weight * in_bin.sum(axis=2)
+        integrated += weight * filled[:, 1:].sum(axis=2)
+        parts = _project(evaluation.weights[:, k], in_bin, lorbit)
+        if parts is not None:
+            projected = weight * parts + (0.0 if projected is None else projected)
     return Dos(
         energies=energies,
-        total=in_bin.sum(axis=2),
-        integrated=filled[:, 1:].sum(axis=2),
-        projected=_project(evaluation.weights, in_bin, lorbit),
+        total=total,
+        integrated=integrated,
+        projected=projected,
         fermi_level=evaluation.fermi_level,
         broadening=broadening,
         width=width,
+    )
+
+
+def _filled_below(
+    levels: FloatArray, edges: FloatArray, width: float, broadening: str
+) -> FloatArray:
+    """Return the states of each level (n_spins, n_bands) below each edge, levels last."""
+    per_level = 3 - len(levels)
+    return per_level * _states_below(
+        (edges[None, :, None] - levels[:, None, :]) / width, broadening
     )
 
 
@@ -151,14 +178,18 @@ def _states_below(x: FloatArray, broadening: str) -> FloatArray:
     return result
 
 
+def columns_of(weights: FloatArray, lorbit: int) -> FloatArray:
+    """Return weights (..., n_atoms, 9, n_bands) summed to s, p and d where LORBIT = 10."""
+    if lorbit != 10:
+        return weights
+    first, last = weights[..., :1, :], weights[..., 4:, :].sum(-2, keepdims=True)
+    return np.concatenate([first, weights[..., 1:4, :].sum(-2, keepdims=True), last], axis=-2)
+
+
 def _project(weights: FloatArray, in_bin: FloatArray, lorbit: int) -> FloatArray | None:
     """Return projected densities (n_spins, n_atoms, n_columns, n_points) or None."""
     if lorbit < 10:
         return None
-    columns = weights
-    if lorbit == 10:
-        columns = np.stack(
-            [weights[:, :, 0], weights[:, :, 1:4].sum(2), weights[:, :, 4:].sum(2)], axis=2
-        )
+    columns = columns_of(weights, lorbit)
     projected: FloatArray = np.einsum("saob,spb->saop", columns, in_bin, optimize=True)
     return projected

@@ -9,7 +9,7 @@ import numpy as np
 from ase.data import atomic_masses, atomic_numbers
 
 from .poscars import Poscar
-from .potentials import Evaluation, FloatArray
+from .potentials import Evaluation, FloatArray, KPoints
 from .tags import Settings
 
 KBAR = 1602.1766208  # kB per eV/Angstrom^3
@@ -21,7 +21,9 @@ def format_header(
     *,
     program: str,
     method: str,
+    theory: str,
     started: datetime,
+    n_processes: int,
     poscar: Poscar,
     settings: Settings,
     tags: Mapping[str, str],
@@ -30,34 +32,34 @@ def format_header(
 ) -> str:
     """Return everything before the first ionic step."""
     species = poscar.species
+    _, n_kpoints, n_bands = evaluation.eigenvalues.shape
     lines = [
         f" {program} {method}: this is NOT a VASP output",
         " written in the layout of VASP's OUTCAR by heterofire's engine so that VASP tools read it",
         "",
         f" executed on             LinuxIFC date {started:%Y.%m.%d}  {started:%H:%M:%S}",
-        " running on    1 nodes",
+        f" running on {n_processes:4d} nodes",  # as VASP 4 calls its processes
         "",
         _RULE,
         " INCAR:",
         *(f"   {tag} = {value}" for tag, value in tags.items()),
         " no POTCAR is used: the method has its own parameters for each element",
         # VASP lists the potentials twice, and ASE drops the second half of what it finds.
-        *(f" POTCAR:    {method} {symbol}" for symbol in potcar_symbols),
-        *_species(poscar, evaluation, method, potcar_symbols),
+        *(f" POTCAR:    {theory} {symbol}" for symbol in potcar_symbols),
+        *_species(poscar, evaluation, theory, potcar_symbols),
         "",
         f" POSCAR: {poscar.comment}",
         "",
         _RULE,
         *_sites(poscar),
         "",
-        " KPOINTS: Gamma point",
-        " Found      1 irreducible k-points:",
-        "  0.000000  0.000000  0.000000      1.000000",
+        f" KPOINTS: {evaluation.kpoints.title}",
+        *_irreducible(evaluation.kpoints),
         "",
         _RULE,
         " Dimension of arrays:",
-        "   k-points           NKPTS =      1   k-points in BZ     NKDIM =      1"
-        f"   number of bands    NBANDS= {evaluation.eigenvalues.shape[1]:6d}",
+        f"   k-points           NKPTS = {n_kpoints:6d}   k-points in BZ     NKDIM = {n_kpoints:6d}"
+        f"   number of bands    NBANDS= {n_bands:6d}",
         f"   number of dos      NEDOS = {settings.nedos:6d}   number of ions     NIONS ="
         f" {len(poscar.symbols):6d}",
         "   total plane-waves  NPLWV =      0   (none in this method)",
@@ -70,8 +72,7 @@ def format_header(
         "",
         *_cell(poscar),
         "",
-        " k-points in reciprocal lattice and weights: Gamma",
-        "   0.00000000  0.00000000  0.00000000       1.000",
+        *_weighted(evaluation.kpoints),
         "",
         _RULE,
         "",
@@ -79,16 +80,53 @@ def format_header(
     return "\n".join(lines)
 
 
+def _irreducible(kpoints: KPoints) -> list[str]:
+    """Return the points and how many of the mesh each one stands for."""
+    rows = zip(kpoints.points, kpoints.multiplicities, strict=True)
+    return [f" Found {len(kpoints.points):6d} irreducible k-points:"] + [
+        "".join(f"{x:10.6f}" for x in point) + f"{count:14.6f}" for point, count in rows
+    ]
+
+
+def _weighted(kpoints: KPoints) -> list[str]:
+    """Return the points and their weights, to three decimals as in VASP."""
+    name = "Gamma" if kpoints.is_gamma else kpoints.title
+    rows = zip(kpoints.points, kpoints.weights, strict=True)
+    return [f" k-points in reciprocal lattice and weights: {name}"] + [
+        " " + "".join(f"{x:12.8f}" for x in point) + f"{weight:12.3f}" for point, weight in rows
+    ]
+
+
+def _levels(evaluation: Evaluation) -> list[str]:
+    """Return levels (eV) and occupations of every k-point, 0 to 2 without spin, as VASP does."""
+    n_spins = len(evaluation.eigenvalues)
+    lines: list[str] = []
+    for spin in range(n_spins):
+        if n_spins == 2:
+            lines += ["", f" spin component {spin + 1}"]
+        for k, point in enumerate(evaluation.kpoints.points):
+            lines += ["", f" k-point {k + 1:5d} :   " + "".join(f"{x:10.4f}" for x in point)]
+            lines += ["  band No.  band energies     occupation "]
+            levels = zip(
+                evaluation.eigenvalues[spin, k], evaluation.occupations[spin, k], strict=True
+            )
+            lines += [
+                f"{band:7d}  {level:11.4f}{(3 - n_spins) * filled:13.5f}"
+                for band, (level, filled) in enumerate(levels, 1)
+            ]
+    return [*lines, "", "-" * 104, ""]
+
+
 def _species(
-    poscar: Poscar, evaluation: Evaluation, method: str, potcar_symbols: tuple[str, ...]
+    poscar: Poscar, evaluation: Evaluation, theory: str, potcar_symbols: tuple[str, ...]
 ) -> list[str]:
     """Return title, mass and valence electrons (of the method) of each block of the POSCAR."""
     lines, first = [], 0
     for (symbol, n), potcar in zip(poscar.species, potcar_symbols, strict=True):
         mass = atomic_masses[atomic_numbers[symbol]]
         lines += [
-            f" POTCAR:    {method} {potcar}",
-            f"   TITEL  = {method} {potcar}",
+            f" POTCAR:    {theory} {potcar}",
+            f"   TITEL  = {theory} {potcar}",
             f"   POMASS = {mass:8.3f}; ZVAL   = {evaluation.valences[first]:8.3f}  mass, valence",
         ]
         first += n
@@ -117,7 +155,7 @@ def _cell(poscar: Poscar) -> list[str]:
 
 def _parameters(settings: Settings, evaluation: Evaluation) -> list[str]:
     """Return the tags that parsers look for."""
-    moment = evaluation.magnetization if len(evaluation.occupations) == 2 else -1.0
+    moment = -1.0 if settings.nupdown is None else settings.nupdown
     return [
         " Startparameter for this run:",
         f"   ISPIN  = {len(evaluation.occupations):6d}    spin polarized calculation?",
@@ -133,7 +171,8 @@ def _parameters(settings: Settings, evaluation: Evaluation) -> list[str]:
         f"   ISIF   = {settings.isif:6d}    stress and relaxation",
         f"   NELECT = {evaluation.n_electrons:13.4f}    electrons the method treats",
         f"   NUPDOWN= {moment:13.4f}    fix difference up-down",
-        f"   ISMEAR = {-1:6d};   SIGMA  = {settings.sigma:7.4f}  broadening in eV -1-fermi",
+        f"   ISMEAR = {settings.ismear:6d};   SIGMA  = {settings.sigma:7.4f}  broadening in eV "
+        "-1-fermi",
         f"   LORBIT = {settings.lorbit:6d}    10, 11: Mulliken projections",
     ]
 
@@ -145,6 +184,8 @@ def format_step(
     positions: FloatArray,
     seconds: float,
     neb: str = "",
+    *,
+    lists_levels: bool = False,
 ) -> str:
     """Return one ionic step: cycles, energies, stress, positions and forces.
 
@@ -158,6 +199,8 @@ def format_step(
         Wall time of the step.
     neb
         Lines about the band, empty for a single image.
+    lists_levels
+        Whether levels and occupations of every k-point follow the Fermi level.
     """
     last = len(evaluation.cycles)
     moment = evaluation.magnetization
@@ -168,7 +211,8 @@ def format_step(
         "",
         f" E-fermi : {evaluation.fermi_level:10.6f}     XC(G=0):   0.0000     alpha+bet :  0.0000",
         "",
-        *_stress(evaluation.stress, poscar.volume),
+        *(_levels(evaluation) if lists_levels else []),
+        *([] if evaluation.stress is None else _stress(evaluation.stress, poscar.volume)),
         " VOLUME and BASIS-vectors are now :",
         " " + "-" * 77,
         *_cell(poscar),
@@ -219,15 +263,34 @@ def _forces(positions: FloatArray, forces: FloatArray) -> list[str]:
     ]
 
 
-def format_end(evaluation: Evaluation, poscar: Poscar, remark: str, seconds: float) -> str:
-    """Return populations, the word on why the run ended, and the timing that marks the end."""
+def format_end(
+    evaluation: Evaluation,
+    poscar: Poscar,
+    remark: str,
+    seconds: float,
+    projection: str = "Mulliken",
+) -> str:
+    """Return populations, the word on why the run ended, and the timing that marks the end.
+
+    Parameters
+    ----------
+    remark
+        Why the run ended, empty when NSW is used up.
+    seconds
+        Wall time of the run.
+    projection
+        Mulliken or PAW spheres: where the populations come from.
+    """
     up_down = evaluation.spin_populations
     text = f" {remark}\n\n" if remark else ""
-    text += " populations below are Mulliken's, of the valence electrons the method treats\n\n"
+    is_mulliken = projection == "Mulliken"
+    whose = "Mulliken's" if is_mulliken else f"those inside the {projection}"
+    text += f" populations below are {whose}, of the valence electrons the method treats\n\n"
     text += _populations("total charge", up_down.sum(axis=0))
     if len(up_down) == 2:
         text += _populations("magnetization (x)", up_down[0] - up_down[1])
-    text += _mulliken_charges(evaluation, poscar)
+    if is_mulliken:  # those of PAW spheres miss what lies between the atoms
+        text += _mulliken_charges(evaluation, poscar)
     usage = resource.getrusage(resource.RUSAGE_SELF)
     cpu = usage.ru_utime + usage.ru_stime
     return text + (

@@ -18,7 +18,6 @@ class EngineRecord:
     engine: str
     engine_version: str
     method: str
-    temperature_kelvin: float
     honoured: Mapping[str, str] = field(default_factory=dict)
     noted: dict[str, str] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
@@ -31,7 +30,6 @@ class EngineRecord:
             "engine": self.engine,
             "engine_version": self.engine_version,
             "method": self.method,
-            "temperature_K": round(self.temperature_kelvin, 6),
             "status": status,
             "started": self.started.isoformat(timespec="seconds"),
             "finished": None if status == "running" else now.isoformat(timespec="seconds"),

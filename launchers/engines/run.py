@@ -1,29 +1,31 @@
 """`heterofire engine NAME`: stands in for VASP in a run folder."""
 
 import json
+import os
 import sys
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from ...structures.errors import HeteroError, InputError
 from ...structures.files import write_atomic
-from .bands import run_band
+from ..orphans import die_with_parent
+from .bands import run_band, unwrapped
 from .drivers import Outcome, run_relaxation, run_static
 from .folder import RunFolder, image_folders, read_folder
-from .levels import KB_EV
+from .image_workers import shared_images
 from .poscars import Poscar
 from .potentials import Potential
+from .processes import chosen_processes
 from .record import EngineRecord
 from .spins import moment_report
-from .stopping import Interrupted, Stopper, die_with_parent, locked
-from .tags import Settings
+from .stopping import Interrupted, Stopper, locked
+from .tags import Settings, load_table
 from .vibrations import run_vibrations
 from .writing import Label, RunFiles
-from .xtb_engine import XtbEngine
 
-ENGINES = {"xtb": XtbEngine}
+ENGINES = ("gpaw", "xtb")
 
 
 class Engine(Protocol):
@@ -33,10 +35,25 @@ class Engine(Protocol):
     version: str  # of the program that computes
     method: str
     settings: Settings  # of the run, as the engine takes them
+    ismear: int  # how levels are filled, whatever INCAR says
+    holds_moment: bool  # whether the total moment is kept fixed
     vacuum_level: float | None  # eV, where its levels have one; None in a periodic cell
+    projection: str  # Mulliken or PAW spheres: how levels are shared among atoms
 
-    def potential(self, poscar: Poscar) -> Potential:
-        """Return a calculator for a geometry."""
+    def potential(self, poscar: Poscar, folder: Path, stopper: Stopper) -> Potential:
+        """Return a calculator for a geometry.
+
+        Parameters
+        ----------
+        folder
+            Where it may keep files of its own.
+        stopper
+            Lets signals act within a self-consistent field, where one takes long.
+        """
+        ...
+
+    def details(self) -> dict[str, Any]:
+        """Return what engine.json says of the method, for what must agree between two runs."""
         ...
 
     def notes(self) -> dict[str, str]:
@@ -44,7 +61,7 @@ class Engine(Protocol):
         ...
 
 
-def run_engine(name: str, folder: Path) -> int:
+def run_engine(name: str, folder: Path, processes: str | None = None) -> int:
     """Compute a VASP run folder and return the exit code of the process.
 
     Reads INCAR, POSCAR (or image folders), KPOINTS and POTCAR or POTCAR.spec; writes OSZICAR,
@@ -53,9 +70,11 @@ def run_engine(name: str, folder: Path) -> int:
     Parameters
     ----------
     name
-        ``xtb``.
+        ``xtb`` or ``gpaw``.
     folder
         The run folder.
+    processes
+        How many compute the images of a band; see `chosen_processes`.
 
     Returns
     -------
@@ -70,8 +89,9 @@ def run_engine(name: str, folder: Path) -> int:
             raise InputError(f"no engine is called {name!r}; there is {', '.join(ENGINES)}")
         if not folder.is_dir():
             raise InputError(f"{folder} is not a folder")
+        n_processes = chosen_processes(processes, os.environ)
         with locked(folder):
-            _run(name, folder)
+            _run(name, folder, n_processes)
     except Interrupted as interrupted:
         sys.stderr.write(f"heterofire engine {name}: ended by {interrupted}\n")
         return 128 + interrupted.number
@@ -81,11 +101,11 @@ def run_engine(name: str, folder: Path) -> int:
     return 0
 
 
-def _run(name: str, folder: Path) -> None:
+def _run(name: str, folder: Path, n_processes: int) -> None:
     """Read the folder, compute it, and keep engine.json true whatever happens."""
     try:
         run = read_folder(folder, name)
-        engine: Engine = ENGINES[name](run)
+        engine = _engine(name, run)
         notes = {**run.report.noted, **engine.notes()}
     except HeteroError as error:
         # Says to whoever looks later that old outputs beside it are not of this INCAR.
@@ -99,17 +119,19 @@ def _run(name: str, folder: Path) -> None:
         engine=name,
         engine_version=engine.version,
         method=engine.method,
-        temperature_kelvin=engine.settings.sigma / KB_EV,
         honoured=run.report.honoured,
         noted=notes,
+        details=engine.details(),
     )
     if engine.vacuum_level is not None:
         record.details["vacuum_level_ev"] = engine.vacuum_level
+    if engine.projection != "Mulliken":  # what readers take it for without a word
+        record.details["projection"] = engine.projection
     record.write("running")
     stopper = Stopper(folder)
     try:
         with stopper.listening():
-            outcome = _compute(run, engine, record, stopper)
+            outcome = _compute(run, engine, record, stopper, n_processes)
     except Interrupted as interrupted:
         record.write(f"ended by {interrupted}")
         raise
@@ -124,16 +146,25 @@ def _run(name: str, folder: Path) -> None:
     )
 
 
-def _compute(run: RunFolder, engine: Engine, record: EngineRecord, stopper: Stopper) -> Outcome:
+def _engine(name: str, run: RunFolder) -> Engine:
+    """Return an engine for a folder; the other one is not imported."""
+    if name == "gpaw":
+        from .gpaw_engine import GpawEngine
+
+        return GpawEngine(run)
+    from .xtb_engine import XtbEngine
+
+    return XtbEngine(run)
+
+
+def _compute(
+    run: RunFolder, engine: Engine, record: EngineRecord, stopper: Stopper, n_processes: int
+) -> Outcome:
     """Choose the driver that the INCAR asks for."""
-    label = Label(
-        program=f"heterofire-{engine.name}",
-        version=metadata.version("heterofire"),
-        method=engine.method,
-        started=record.started,
-    )
-    symbols = run.potcar_symbols or tuple(symbol for symbol, _ in run.poscar.species)
     settings = engine.settings
+    n_processes = max(1, min(n_processes, settings.images))
+    label = _label(engine, record, n_processes)
+    symbols = run.potcar_symbols or tuple(symbol for symbol, _ in run.poscar.species)
     folders = image_folders(run.path, settings.images)
     # The ends of a band are not relaxed: their files are those of a static run.
     kinds = [settings] * len(folders)
@@ -144,10 +175,14 @@ def _compute(run: RunFolder, engine: Engine, record: EngineRecord, stopper: Stop
         for path, image, kind in zip(folders, run.images, kinds, strict=True)
     ]
     if settings.images:
-        outcome = run_band(engine.potential, run.images, settings, every, stopper)
+        images = unwrapped(run.images)
+        with shared_images(engine, images, folders, stopper, n_processes) as sharing:
+            outcome = run_band(sharing, images, settings, every, stopper)
+        if n_processes > 1:
+            record.details["processes"] = n_processes
     else:
         with every[0] as files:
-            potential = engine.potential(run.poscar)
+            potential = engine.potential(run.poscar, run.path, stopper)
             if settings.is_static:
                 outcome = run_static(potential, run.poscar, files)
             elif settings.is_vibrational:
@@ -157,6 +192,24 @@ def _compute(run: RunFolder, engine: Engine, record: EngineRecord, stopper: Stop
     written = {path.name: f.densities for path, f in zip(folders, every, strict=True)}
     if (spin := every[len(every) // 2].spin) is not None:
         record.details["spin"] = moment_report(run.poscar.symbols, settings.magmom, spin)
+    remarks = [remark for file in every for remark in file.remarks]
+    if remarks:
+        record.details["remarks"] = remarks
     if any(written.values()):
         record.details["densities"] = written if settings.images else every[0].densities
     return outcome
+
+
+def _label(engine: Engine, record: EngineRecord, n_processes: int) -> Label:
+    """Return what the output files say of who computed them."""
+    return Label(
+        program=f"heterofire-{engine.name}",
+        version=metadata.version("heterofire"),
+        method=engine.method,
+        started=record.started,
+        lists_levels=load_table(engine.name)["kpoints"] == "any",
+        ismear=engine.ismear,
+        holds_moment=engine.holds_moment,
+        projection=engine.projection,
+        n_processes=n_processes,
+    )

@@ -1,6 +1,5 @@
-"""Ways a run ends early: STOPCAR, signals, a parent that dies; and the lock of its folder."""
+"""Ways a run ends early: STOPCAR and signals; and the lock of its folder."""
 
-import ctypes
 import fcntl
 import os
 import signal
@@ -18,7 +17,6 @@ from .tags import normal
 
 Stop = Literal["soft", "hard"]
 
-_SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of linux/prctl.h
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -90,15 +88,6 @@ class Stopper:
         return stop
 
 
-def die_with_parent() -> None:
-    """Ask Linux for SIGTERM when the parent ends, so that a killed worker leaves no orphan."""
-    try:
-        libc = ctypes.CDLL(None, use_errno=True)
-        libc.prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM, 0, 0, 0)
-    except (OSError, AttributeError):  # another system: custodian still ends its own children
-        return
-
-
 @contextmanager
 def locked(folder: Path, *, patience: float = 60.0) -> Iterator[None]:
     """Hold the folder's lock while the block runs.
@@ -120,6 +109,7 @@ def locked(folder: Path, *, patience: float = 60.0) -> Iterator[None]:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise write_error(path, error) from error
+    os.set_inheritable(handle, True)  # for the processes of a band's images, see `image_workers`
     try:
         _wait_for_lock(handle, folder, patience)
         yield

@@ -48,11 +48,17 @@ class Settings:
     spring: float = -5.0  # eV/Angstrom^2
     lclimb: bool = False
     kspacing: float | None = None  # 1/Angstrom, with the factor 2 pi
+    kgamma: bool = True  # whether that mesh has the Gamma point
+    isym: int = 1  # 0: no symmetry but that of k and -k
+    nbands: int = 0  # 0: by VASP's rule
+    ivdw: int = 0
     idipol: int = 0
     lmono: bool = False
     lcharg: bool = False  # here only when asked for: the files are large
     laechg: bool = False
     lelf: bool = False
+    lvtot: bool = False  # the potential of exchange and correlation in LOCPOT as well
+    lvhar: bool = False
     encut: float | None = None  # eV; sets the grid of densities, nothing else
     prec: str = "Normal"
     ngx: tuple[int, int, int] = (0, 0, 0)  # NGX, NGY, NGZ; 0 where not given
@@ -75,8 +81,13 @@ class Settings:
 
 
 def wants_densities(settings: Settings) -> bool:
-    """Return whether INCAR asks for a file on a grid."""
+    """Return whether INCAR asks for a density on a grid."""
     return settings.lcharg or settings.laechg or settings.lelf
+
+
+def wants_potential(settings: Settings) -> bool:
+    """Return whether INCAR asks for the electrostatic potential on a grid, LOCPOT."""
+    return settings.lvhar or settings.lvtot
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,10 +100,10 @@ class TagReport:
 
 
 @cache
-def load_table(engine: str) -> dict[str, dict[str, Any]]:
-    """Return an engine's table of tags: honoured, vibrations, noted, not_written, refused."""
+def load_table(engine: str) -> dict[str, Any]:
+    """Return an engine's table: its k-points, and tags honoured, noted, not written or refused."""
     path = Path(__file__).parent / f"tags_{engine}.yaml"
-    table: dict[str, dict[str, Any]] = yaml.safe_load(path.read_text())
+    table: dict[str, Any] = yaml.safe_load(path.read_text())
     return table
 
 
@@ -219,11 +230,17 @@ def read_settings(tags: Mapping[str, str]) -> Settings:
         spring=values.real("SPRING", defaults.spring),
         lclimb=values.flag("LCLIMB"),
         kspacing=values.optional("KSPACING"),
+        kgamma=normal(tags.get("KGAMMA", "T")) == "T",
+        isym=values.whole("ISYM", defaults.isym),
+        nbands=values.whole("NBANDS", defaults.nbands),
+        ivdw=values.whole("IVDW", defaults.ivdw),
         idipol=values.whole("IDIPOL", defaults.idipol),
         lmono=values.flag("LMONO"),
         lcharg=values.flag("LCHARG"),
         laechg=values.flag("LAECHG"),
         lelf=values.flag("LELF"),
+        lvtot=values.flag("LVTOT"),
+        lvhar=values.flag("LVHAR"),
         encut=values.optional("ENCUT"),
         prec=tags.get("PREC", defaults.prec),
         ngx=(values.whole("NGX", 0), values.whole("NGY", 0), values.whole("NGZ", 0)),
@@ -249,6 +266,8 @@ def _check_ranges(settings: Settings) -> None:
         raise InputError(f"INCAR: NEDOS = {settings.nedos} must be 2 or more")
     if settings.images < 0:
         raise InputError(f"INCAR: IMAGES = {settings.images} must not be negative")
+    if settings.nbands < 0:
+        raise InputError(f"INCAR: NBANDS = {settings.nbands} must not be negative")
     if min(*settings.ngx, *settings.ngxf) < 0:
         raise InputError("INCAR: NGX, NGY, NGZ, NGXF, NGYF and NGZF must not be negative")
     if settings.encut is not None and settings.encut <= 0:

@@ -9,7 +9,7 @@ from ase.data import atomic_masses, atomic_numbers
 
 from .outcar import KBAR
 from .poscars import Poscar
-from .potentials import Evaluation, FloatArray
+from .potentials import Evaluation, FloatArray, KPoints
 from .tags import Settings, normal
 
 END = "</modeling>\n"
@@ -20,6 +20,7 @@ def format_header(
     program: str,
     version: str,
     method: str,
+    theory: str,
     started: datetime,
     poscar: Poscar,
     settings: Settings,
@@ -41,27 +42,29 @@ def format_header(
             '<?xml version="1.0" encoding="UTF-8"?>\n<modeling>\n',
             _block("generator", [_string(k, v) for k, v in generator.items()]),
             _block("incar", [_incar_item(tag, value) for tag, value in tags.items()]),
-            _KPOINTS,
-            _parameters(settings, evaluation, method),
-            _atominfo(poscar, evaluation, method, potcar_symbols),
+            format_kpoints(evaluation.kpoints),
+            _parameters(settings, evaluation, theory),
+            _atominfo(poscar, evaluation, theory, potcar_symbols),
             _structure(poscar, poscar.positions, 'name="initialpos"'),
         ]
     )
 
 
-_KPOINTS = """ <kpoints>
-  <generation param="Gamma">
-   <v type="int" name="divisions">       1        1        1 </v>
-   <v name="usershift">      0.00000000       0.00000000       0.00000000 </v>
-  </generation>
-  <varray name="kpointlist" >
-   <v>       0.00000000       0.00000000       0.00000000 </v>
-  </varray>
-  <varray name="weights" >
-   <v>       1.00000000 </v>
-  </varray>
- </kpoints>
-"""
+def format_kpoints(kpoints: KPoints) -> str:
+    """Return the points with their weights, and the mesh they come from, if any."""
+    generation = ""
+    if kpoints.mesh is not None:
+        divisions = "".join(f"{n:9d}" for n in kpoints.mesh)[1:]
+        shift = "".join(f"{x:17.8f}" for x in kpoints.shift)[1:]
+        generation = (
+            f'  <generation param="{kpoints.style}">\n'
+            f'   <v type="int" name="divisions">{divisions} </v>\n'
+            f'   <v name="usershift">{shift} </v>\n  </generation>\n'
+        )
+    return (
+        f" <kpoints>\n{generation}{_varray('kpointlist', kpoints.points)}"
+        f"{_varray('weights', kpoints.weights[:, None])} </kpoints>\n"
+    )
 
 
 def _block(name: str, items: Iterable[str], attributes: str = "") -> str:
@@ -86,6 +89,9 @@ def _truth(name: str, value: bool) -> str:
     return f'<i type="logical" name="{name}"> {"T" if value else "F"}  </i>'
 
 
+_LISTS = {"MAGMOM", "LDAUL", "LDAUU", "LDAUJ", "DIPOL", "SAXIS"}  # vectors, of one number too
+
+
 def _incar_item(tag: str, value: str) -> str:
     """Return a tag with the type its value looks like."""
     if normal(value) in {"T", "F"} and tag not in {"ALGO", "PREC", "SYSTEM"}:
@@ -103,7 +109,7 @@ def _incar_item(tag: str, value: str) -> str:
 
 def _numbers(tag: str, words: list[str]) -> str:
     """Return one number or a vector; ValueError when a word is not a number."""
-    if len(words) == 1:
+    if len(words) == 1 and tag not in _LISTS:
         try:
             return _whole(tag, int(words[0]))
         except ValueError:
@@ -111,7 +117,7 @@ def _numbers(tag: str, words: list[str]) -> str:
     return f'<v name="{tag}">' + "".join(f"{float(w):16.8f}" for w in words) + "</v>"
 
 
-def _parameters(settings: Settings, evaluation: Evaluation, method: str) -> str:
+def _parameters(settings: Settings, evaluation: Evaluation, theory: str) -> str:
     """Return the parameters in use, as far as parsers ask for them."""
     spin = len(evaluation.occupations)
     magmom = settings.magmom or tuple([1.0] * len(evaluation.charges))
@@ -121,15 +127,15 @@ def _parameters(settings: Settings, evaluation: Evaluation, method: str) -> str:
             _string("SYSTEM", settings.system),
             _string("PREC", "none"),
             _real("EDIFF", settings.ediff),
-            _whole("NBANDS", evaluation.eigenvalues.shape[1]),
+            _whole("NBANDS", evaluation.eigenvalues.shape[2]),
             _real("NELECT", evaluation.n_electrons),
-            _whole("ISMEAR", -1),
+            _whole("ISMEAR", settings.ismear),
             _real("SIGMA", settings.sigma),
             _whole("ISPIN", spin),
             _truth("LNONCOLLINEAR", False),
             _truth("LSORBIT", False),
             '<v name="MAGMOM">' + "".join(f"{m:16.8f}" for m in magmom) + "</v>",
-            _real("NUPDOWN", evaluation.magnetization if spin == 2 else -1.0),
+            _real("NUPDOWN", -1.0 if settings.nupdown is None else settings.nupdown),
             _whole("NELM", settings.nelm),
             _whole("NSW", max(0, settings.nsw)),
             _whole("IBRION", settings.ibrion),
@@ -142,7 +148,7 @@ def _parameters(settings: Settings, evaluation: Evaluation, method: str) -> str:
             _truth("LDAU", False),
             _truth("LUSE_VDW", False),
             _string("METAGGA", ""),
-            _string("GGA", method),  # pymatgen builds run_type from it
+            _string("GGA", theory),  # pymatgen builds run_type from it
             _real("AEXX", 0.0),
             _real("HFSCREEN", 0.0),
             _real("ENMAX", 0.0),
@@ -151,7 +157,7 @@ def _parameters(settings: Settings, evaluation: Evaluation, method: str) -> str:
 
 
 def _atominfo(
-    poscar: Poscar, evaluation: Evaluation, method: str, potcar_symbols: tuple[str, ...]
+    poscar: Poscar, evaluation: Evaluation, theory: str, potcar_symbols: tuple[str, ...]
 ) -> str:
     """Return the atoms; the valence is that of the method, so that NELECT and charge fit."""
     atoms, types, first = [], [], 0
@@ -160,7 +166,7 @@ def _atominfo(
         mass, valence = atomic_masses[atomic_numbers[symbol]], evaluation.valences[first]
         types.append(
             f"    <rc><c>{n:4d}</c><c>{symbol:<2}</c><c>{mass:16.8f}</c><c>{valence:16.8f}</c>"
-            f"<c> {method} {potcar} </c></rc>\n"
+            f"<c> {theory} {potcar} </c></rc>\n"
         )
         first += n
     return (
@@ -223,7 +229,7 @@ def format_step(
         f" <calculation>\n{cycles}  <scstep>\n   <energy>\n{energies}   </energy>\n  </scstep>\n"
         + _structure(poscar, positions)
         + _varray("forces", evaluation.forces)
-        + _varray("stress", -evaluation.stress * KBAR)
+        + ("" if evaluation.stress is None else _varray("stress", -evaluation.stress * KBAR))
         + f"  <energy>\n{energies}  </energy>\n"
         + f'  <time name="totalsc">{seconds:8.2f}{seconds:8.2f}</time>\n'
     )

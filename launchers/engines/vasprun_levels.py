@@ -3,8 +3,8 @@
 import numpy as np
 
 from .doscar import format_rows
-from .levels import Dos
-from .potentials import ORBITALS, Evaluation
+from .levels import Dos, columns_of
+from .potentials import ORBITALS, Evaluation, FloatArray
 
 _L_NAMES = ("s", "p", "d")
 
@@ -15,15 +15,64 @@ def format_eigenvalues(evaluation: Evaluation) -> str:
     for spin, (levels, filled) in enumerate(
         zip(evaluation.eigenvalues, evaluation.occupations, strict=True), 1
     ):
-        rows = format_rows(np.column_stack([levels, filled]), "       <r>", " </r>\n")
-        sets += f'     <set comment="spin {spin}">\n      <set comment="kpoint 1">\n{rows}'
-        sets += "      </set>\n     </set>\n"
+        sets += f'     <set comment="spin {spin}">\n'
+        for k in range(len(levels)):
+            table = np.column_stack([levels[k], filled[k]])
+            sets += f'      <set comment="kpoint {k + 1}">\n'
+            sets += format_rows(table, "       <r>", " </r>\n") + "      </set>\n"
+        sets += "     </set>\n"
     return (
         '  <eigenvalues>\n   <array>\n    <dimension dim="1">band</dimension>\n'
         '    <dimension dim="2">kpoint</dimension>\n    <dimension dim="3">spin</dimension>\n'
         f"    <field>eigene</field>\n    <field>occ</field>\n    <set>\n{sets}    </set>\n"
         "   </array>\n  </eigenvalues>\n"
     )
+
+
+def format_projected(evaluation: Evaluation, lorbit: int) -> str:
+    """Return the weight of each atom and orbital in each level, what VASP has in PROCAR.
+
+    VASP repeats the eigenvalues in this element; they are left out here.
+
+    Parameters
+    ----------
+    evaluation
+        With weights (n_spins, n_kpoints, n_atoms, 9, n_bands).
+    lorbit
+        10 gives s, p and d, 11 and above the nine orbitals, less nothing at all.
+    """
+    if lorbit < 10:
+        return ""
+    names = _L_NAMES if lorbit == 10 else ORBITALS
+    fields = "".join(f"    <field>{name:>5}</field>\n" for name in names)
+    axes = "".join(
+        f'    <dimension dim="{i}">{name}</dimension>\n'
+        for i, name in enumerate(("ion", "band", "kpoint", "spin"), 1)
+    )
+    pieces = []
+    for spin, of_spin in enumerate(evaluation.weights, 1):
+        pieces.append(f'     <set comment="spin{spin}">\n')
+        for k, weights in enumerate(of_spin, 1):
+            pieces.append(f'      <set comment="kpoint {k}">\n')
+            pieces.append(_projected_bands(columns_of(weights, lorbit)))
+            pieces.append("      </set>\n")
+        pieces.append("     </set>\n")
+    return (
+        f"  <projected>\n   <array>\n{axes}{fields}    <set>\n{''.join(pieces)}    </set>\n"
+        "   </array>\n  </projected>\n"
+    )
+
+
+def _projected_bands(weights: FloatArray) -> str:
+    """Return one row per atom for each band of weights (n_atoms, n_columns, n_bands)."""
+    row = "        <r>" + "%9.4f" * weights.shape[1] + " </r>\n"
+    bands = [
+        f'       <set comment="band {band}">\n'
+        + "".join([row % tuple(atom) for atom in table])
+        + "       </set>\n"
+        for band, table in enumerate(weights.transpose(2, 0, 1).tolist(), 1)
+    ]
+    return "".join(bands)
 
 
 def format_dos(dos: Dos) -> str:

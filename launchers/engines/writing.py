@@ -30,6 +30,25 @@ class Label:
     version: str
     method: str  # such as GFN1-xTB
     started: datetime
+    lists_levels: bool = False  # in OUTCAR and projected in vasprun.xml, for each k-point
+    ismear: int = -1  # how levels were really filled
+    holds_moment: bool = True  # whether the total moment was kept fixed
+    projection: str = "Mulliken"  # or "PAW spheres": how levels are shared among atoms
+    n_processes: int = 1  # that compute it, all images of a band together
+
+    @property
+    def theory(self) -> str:
+        """Return the first word of the method, for the names of the species' potentials.
+
+        Parsers take the second word of such a name for the element.
+
+        Examples
+        --------
+        >>> method = "PBE-D3, LCAO szp(dzp), h 0.22 A"
+        >>> Label(program="p", version="1", method=method, started=datetime(2026, 1, 1)).theory
+        'PBE-D3'
+        """
+        return self.method.split()[0].rstrip(",")
 
 
 class RunFiles:
@@ -65,10 +84,16 @@ class RunFiles:
         self._stack = ExitStack()
         self._open: dict[str, FileIO] = {}
         self._watch = outcar.Stopwatch()
+        self.remarks: list[str] = []  # what did not go as planned, with its step
         self._last: tuple[Evaluation, FloatArray] | None = None
         self._at_rest: FloatArray | None = None  # what CONTCAR holds
         self.n_steps = 0
         self.densities: dict[str, Any] = {}  # what engine.json says of the files on grids
+
+    @property
+    def folder(self) -> Path:
+        """Return where the files are."""
+        return self._folder
 
     @property
     def has_outcar(self) -> bool:
@@ -130,12 +155,21 @@ class RunFiles:
         self._last = (evaluation, positions.copy())
         self._at_rest = positions.copy() if at_rest is None else at_rest
         self.n_steps += 1
+        self.remarks += [f"step {self.n_steps}: {remark}" for remark in evaluation.remarks]
         seconds = self._watch.lap()
         line = oszicar.format_step(self.n_steps, evaluation, previous)
         self._write("OSZICAR", oszicar.format_cycles(evaluation) + line)
         self._write(
             "OUTCAR",
-            outcar.format_step(self.n_steps, evaluation, self._poscar, positions, seconds, neb),
+            outcar.format_step(
+                self.n_steps,
+                evaluation,
+                self._poscar,
+                positions,
+                seconds,
+                neb,
+                lists_levels=self._label.lists_levels,
+            ),
         )
         self._write(
             "vasprun.xml", vasprun.format_step(evaluation, self._poscar, positions, seconds)
@@ -185,6 +219,11 @@ class RunFiles:
             "vasprun.xml",
             vasprun_levels.format_eigenvalues(evaluation)
             + vasprun_levels.format_dos(dos)
+            + (
+                vasprun_levels.format_projected(evaluation, settings.lorbit)
+                if self._label.lists_levels
+                else ""
+            )
             + (modes.format_vasprun(normal_modes) if normal_modes else "")
             + vasprun.STEP_END
             + vasprun.format_final(self._poscar, self._at_rest)
@@ -193,20 +232,29 @@ class RunFiles:
         if normal_modes:
             self._write("OUTCAR", modes.format_outcar(normal_modes, self._poscar))
         self._write(
-            "OUTCAR", outcar.format_end(evaluation, self._poscar, remark, self._watch.total())
+            "OUTCAR",
+            outcar.format_end(
+                evaluation, self._poscar, remark, self._watch.total(), self._label.projection
+            ),
         )
 
     def _start(self, evaluation: Evaluation) -> None:
         """Write the heads of the files."""
         label = self._label
+        moment = None
+        if label.holds_moment and len(evaluation.occupations) == 2:
+            moment = evaluation.magnetization
+        used = replace(self._settings, ismear=label.ismear, nupdown=moment)
         self._write(
             "OUTCAR",
             outcar.format_header(
                 program=label.program,
                 method=label.method,
+                theory=label.theory,
                 started=label.started,
+                n_processes=label.n_processes,
                 poscar=self._poscar,
-                settings=self._settings,
+                settings=used,
                 tags=self._tags,
                 evaluation=evaluation,
                 potcar_symbols=self._symbols,
@@ -218,9 +266,10 @@ class RunFiles:
                 program=label.program,
                 version=label.version,
                 method=label.method,
+                theory=label.theory,
                 started=label.started,
                 poscar=self._poscar,
-                settings=self._settings,
+                settings=used,
                 tags=self._tags,
                 evaluation=evaluation,
                 potcar_symbols=self._symbols,

@@ -131,12 +131,12 @@ class XtbPotential:
             entropy_term=self._kt * entropy,
             forces=-np.array(result.get("gradient")) * (HARTREE / BOHR),
             stress=np.array(result.get("virial")) * HARTREE / volume,
-            eigenvalues=levels,
-            occupations=occupations / per_level,
+            eigenvalues=levels[:, None],
+            occupations=occupations[:, None] / per_level,
             fermi_level=find_fermi_level(
                 np.tile(levels, (per_level, 1)), float(occupations.sum()), self._kt
             ),
-            weights=self._weights(len(positions)),
+            weights=self._weights(len(positions))[:, None],
             charges=np.array(result.get("charges")),
             cycles=self._cycles(),
         )

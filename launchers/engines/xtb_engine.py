@@ -3,15 +3,19 @@
 import os
 from dataclasses import replace
 from importlib import metadata
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase.data import atomic_numbers
 
-from ...structures.errors import EngineError, InputError
+from ...structures.errors import InputError
+from .electrons import check_moments, refuse_charged_cell, total_charge
 from .folder import RunFolder
 from .levels import KB_EV
 from .poscars import Poscar
 from .spins import breaks_symmetry, check_electrons, unpaired_electrons
+from .stopping import Stopper
 from .xtb import XtbPotential, valence_electrons
 
 METHODS = ("GFN1-xTB", "GFN2-xTB")
@@ -40,6 +44,9 @@ class XtbEngine:
     """
 
     name = "xtb"
+    ismear = -1  # whatever INCAR says: tblite fills by the Fermi function
+    holds_moment = True
+    projection = "Mulliken"
 
     def __init__(self, run: RunFolder) -> None:
         self.version = f"tblite {metadata.version('tblite')}"
@@ -49,13 +56,7 @@ class XtbEngine:
         if self._starts_magnetic(run):
             self.settings = replace(self.settings, amix=MAGNETIC_AMIX)
         self._charge = total_charge(run)
-        if self._charge and not self.settings.is_isolated:
-            # K+ in cubes of 12, 20 and 24 A: +0.06, -0.49 and -0.53 eV from the isolated ion.
-            raise EngineError(
-                f"INCAR: NELECT asks for a charge of {self._charge:+d} e in a periodic cell, whose "
-                "energy depends on the size of the box. For a molecule in a box set IDIPOL = 4; a "
-                "layer or crystal must be neutral."
-            )
+        refuse_charged_cell(self.settings, self._charge)
         # Without images the electrostatic potential of the method goes to 0 far away; in a
         # periodic cell its mean is 0 instead, which says nothing about the vacuum.
         self.vacuum_level = 0.0 if self.settings.is_isolated else None
@@ -71,9 +72,13 @@ class XtbEngine:
     def _count(self, poscar: Poscar) -> int:
         return valence_electrons(np.array([atomic_numbers[s] for s in poscar.symbols]), self.method)
 
-    def potential(self, poscar: Poscar) -> XtbPotential:
-        """Return a calculator for a geometry."""
+    def potential(self, poscar: Poscar, _folder: Path, _stopper: Stopper) -> XtbPotential:
+        """Return a calculator for a geometry; its fields are too short to be looked into."""
         return XtbPotential(poscar, self.settings, self._charge, self.method)
+
+    def details(self) -> dict[str, Any]:
+        """Return what engine.json says besides: the electronic temperature in K."""
+        return {"temperature_K": round(self.settings.sigma / KB_EV, 6)}
 
     def notes(self) -> dict[str, str]:
         """Return how smearing, charge and spin were taken."""
@@ -115,50 +120,3 @@ class XtbEngine:
                 "with a Fermi level of its own; E-fermi is that of all electrons together"
             )
         return notes
-
-
-def check_moments(run: RunFolder) -> None:
-    """Refuse a MAGMOM for another number of atoms: VASP would stop or guess the rest."""
-    moments = run.settings.magmom
-    if run.settings.ispin == 2 and moments is not None:
-        n_atoms = len(run.poscar.symbols)
-        if len(moments) != n_atoms:
-            raise InputError(
-                f"INCAR: MAGMOM has {len(moments)} numbers for {n_atoms} atoms; give one for each"
-            )
-
-
-def total_charge(run: RunFolder) -> int:
-    """Return the charge in e that NELECT asks for, 0 without it.
-
-    Raises
-    ------
-    InputError
-        NELECT is given but nothing says what the neutral number would be.
-    EngineError
-        The charge is not a whole number, which tblite would round silently.
-    """
-    if run.settings.nelect is None:
-        return 0
-    neutral = sum(n * z for (_, n), z in zip(run.poscar.species, potcar_valences(run), strict=True))
-    charge = neutral - run.settings.nelect
-    if abs(charge - round(charge)) > 1e-4:
-        raise EngineError(
-            f"INCAR: NELECT = {run.settings.nelect} is a charge of {charge:+.4f} e (the "
-            f"POTCARs have {neutral:g} electrons); this engine takes whole charges only"
-        )
-    return round(charge)
-
-
-def potcar_valences(run: RunFolder) -> tuple[float, ...]:
-    """Return ZVAL of each block of the POSCAR, from POTCAR or from the table of symbols."""
-    if run.valences is not None:
-        return run.valences
-    if run.potcar_symbols is None:
-        raise InputError(
-            f"INCAR has NELECT, but {run.path} has neither POTCAR nor POTCAR.spec to say how many "
-            "electrons the neutral cell has. Write POTCAR.spec with one symbol per line."
-        )
-    from ...workflows.potcars import zval
-
-    return tuple(zval(symbol) for symbol in run.potcar_symbols)

@@ -7,8 +7,8 @@ import struct
 import tempfile
 from pathlib import Path
 
-from ..structures.errors import StoreError
-from ..structures.files import write_error
+from .errors import StoreError
+from .files import write_error
 
 # Known to be used by one machine only; every other type is treated as shared.
 LOCAL_TYPES = {

@@ -9,7 +9,7 @@ from ..results.requests import StepBandRequest
 from ..structures.bonding import bonds, parts
 from ..structures.errors import InputError
 from ..structures.species import Species
-from .calculations import Calculation
+from .balances import Stage
 from .molecular_parts import Decomposition
 from .planner import Planner
 from .systems import System
@@ -19,19 +19,16 @@ Bond = tuple[int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
-class State:
-    """A state of the molecule on its way."""
+class State(Stage):
+    """A state of the molecule while it comes apart."""
 
-    name: str
-    calculation: Calculation
     places: dict[int, int]  # atoms of the molecule, ions left out, that are there: where they are
     host: tuple[int, ...]  # atoms of the host in the structure
-    phases: tuple[str, ...] = ()  # what has left
     broken: tuple[Bond, ...] = ()  # bonds of the molecule, in its own numbers
 
 
 @dataclass
-class Way:
+class Pathway:
     """One decomposition on one host."""
 
     planner: Planner
@@ -75,10 +72,12 @@ def named_atoms(part: Decomposition, species: Species) -> Callable[[str], int]:
     return find
 
 
-def piece_of(way: Way, atom: int) -> list[int]:
+def piece_of(pathway: Pathway, atom: int) -> list[int]:
     """Return the atoms of the piece that an atom of the molecule is in by now, ions left out."""
     return next(
-        p for p in pieces(way.molecule.species, way.broken, way.planner.study.ion) if atom in p
+        p
+        for p in pieces(pathway.molecule.species, pathway.broken, pathway.planner.study.ion)
+        if atom in p
     )
 
 

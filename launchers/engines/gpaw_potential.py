@@ -1,0 +1,275 @@
+"""GPAW as a calculator bound to one set of atoms, cell, charge and spin."""
+
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...structures.errors import EngineError
+from . import gpaw_checkpoints as checkpoints
+from .folder import RunFolder
+from .gpaw_cells import Placement, open_axes, placement
+from .gpaw_dispersion import Dispersion, dispersion_of
+from .gpaw_input import Mixing, mixing_ladder, starting_moments
+from .gpaw_levels import weights
+from .poscars import Poscar
+from .potentials import Evaluation, FloatArray, KPoints, ScfCycle
+from .stopping import Interrupted, Stopper
+from .tags import wants_densities, wants_potential
+
+HARTREE = 27.211386024367243  # eV, as in ase.units
+
+# Going on from a field that has not converged costs it one cycle (HF, LCAO and plane waves).
+SAVE_EVERY_S = 600.0
+WORTH_KEEPING_S = 30.0  # of a field that a signal ends; whoever sends it waits half a minute
+
+
+class GpawPotential:
+    """One geometry after the other, each from the density and wave functions of the one before.
+
+    Parameters
+    ----------
+    run
+        The checked folder.
+    poscar
+        The geometry, or image, to begin with.
+    folder
+        Of the run, or of the image: GPAW's log and the checkpoint are kept here.
+    parameters
+        GPAW's, all but the mixer; see `calculator_parameters`.
+    stopper
+        Lets signals act between two cycles.
+    """
+
+    def __init__(
+        self,
+        run: RunFolder,
+        poscar: Poscar,
+        folder: Path,
+        parameters: Mapping[str, Any],
+        stopper: Stopper,
+    ) -> None:
+        self._run = run
+        self._poscar = poscar
+        self._folder = folder
+        self._parameters = dict(parameters)
+        self._stopper = stopper
+        self._saved_at = time.monotonic()  # or when the field began
+        axes = open_axes(run.settings)
+        self._periodic = (0 not in axes, 1 not in axes, 2 not in axes)
+        self._dispersion: Dispersion | None = dispersion_of(
+            run.settings, dict(run.tags), poscar.symbols, poscar.lattice, self._periodic
+        )
+        grid = grid_points(poscar.lattice, parameters)
+        self.placement: Placement = placement(poscar.fractional, poscar.lattice, axes, grid)
+        amix = run.settings.amix if "AMIX" in run.tags else None
+        self._ladder = list(mixing_ladder(amix))
+        self.calculator: Any = None
+        self._dispersion_energy = 0.0
+        self.positions = poscar.positions
+
+    def evaluate(self, positions: FloatArray) -> Evaluation:
+        """Return energies, forces and levels for positions (n_atoms, 3) in Angstrom."""
+        self.positions = positions
+        self._saved_at = time.monotonic()
+        if self.calculator is None and (
+            found := checkpoints.usable(self._folder, self._identity())
+        ):
+            self.calculator = self._restored(found[0])
+            self.placement = replace(self.placement, shift=np.array(found[1]))
+        cycles, remarks = self._converge(self._atoms(positions))
+        calculator = self.calculator
+        forces = calculator.get_forces()
+        energy = float(calculator.get_potential_energy())
+        free_energy = float(calculator.get_potential_energy(force_consistent=True))
+        if self._dispersion is not None:
+            more, pull = self._dispersion.evaluate(positions)
+            energy, free_energy, forces = energy + more, free_energy + more, forces + pull
+        if not (np.isfinite(forces).all() and np.isfinite(free_energy)):
+            raise EngineError(f"GPAW: energy or forces are not finite; see {self._log}")
+        if not self._run.settings.is_static:
+            self._save()
+        shares = weights(calculator.dft)
+        occupations = calculator.occupations()
+        points = KPoints(
+            points=np.array(calculator.get_ibz_k_points(), dtype=float),
+            weights=np.array(calculator.get_k_point_weights(), dtype=float),
+            mesh=self._run.kpoints.mesh,
+            shift=self._run.kpoints.shift,
+            style=self._run.kpoints.style,
+            source=self._run.kpoints.source,
+        )
+        return Evaluation(
+            free_energy=free_energy,
+            entropy_term=2 * (energy - free_energy),
+            forces=forces,
+            stress=None,
+            eigenvalues=calculator.eigenvalues(),
+            occupations=occupations,
+            fermi_level=float(np.mean(calculator.dft.ibzwfs.fermi_levels)) * HARTREE,
+            weights=shares,
+            charges=self._charges(shares, occupations, points.weights),
+            cycles=cycles,
+            kpoints=points,
+            remarks=remarks,
+        )
+
+    def write_densities(self, folder: Path, head: str) -> dict[str, Any]:
+        """Write the files on grids that INCAR asks for, of the last positions."""
+        settings = self._run.settings
+        if not (wants_densities(settings) or wants_potential(settings)):
+            return {}
+        from .gpaw_densities import write_densities
+
+        return write_densities(self.calculator, self.placement, settings, folder, head)
+
+    @property
+    def _log(self) -> Path:
+        return self._folder / "gpaw.log"
+
+    def _atoms(self, positions: FloatArray) -> Any:
+        """Return the atoms as GPAW computes them, in the middle of an open cell."""
+        from ase import Atoms
+
+        lattice = self._poscar.lattice
+        fractional = positions @ np.linalg.inv(lattice)
+        atoms = Atoms(
+            self._poscar.symbols,
+            cell=lattice,
+            pbc=self._periodic,
+            scaled_positions=self.placement.positions(fractional),
+        )
+        # ASE would fold positions of periodic directions back into the cell.
+        atoms.positions = self.placement.positions(fractional) @ lattice
+        atoms.set_initial_magnetic_moments(starting_moments(self._run.settings, len(atoms)))
+        return atoms
+
+    def _converge(self, atoms: Any) -> tuple[tuple[ScfCycle, ...], tuple[str, ...]]:
+        """Converge the self-consistent field, more patiently where it does not come.
+
+        Returns
+        -------
+        tuple
+            The cycles of the try that converged, and a remark about each one that did not.
+        """
+        from gpaw import ConvergenceError
+
+        failures: list[str] = []
+        while True:
+            mixing = self._ladder[0]
+            if self.calculator is None:
+                self.calculator = self._fresh(mixing)
+            cycles: list[ScfCycle] = []
+            try:
+                for context in self.calculator.iconverge(atoms, need_wfs=True):
+                    cycles.append(_cycle(context, cycles))
+                    self._look_up()
+            except ConvergenceError as error:
+                self.calculator = None
+                failures.append(
+                    f"no convergence in {len(cycles)} cycles ({mixing}): "
+                    f"{error or type(error).__name__}"
+                )
+                sys.stderr.write(f"heterofire engine gpaw: note: {failures[-1]}\n")
+                if len(self._ladder) == 1:
+                    raise EngineError(
+                        f"GPAW: {'; '.join(failures)}. Check the geometry, raise SIGMA or NELM, "
+                        f"or set a smaller AMIX. GPAW's log is {self._log}."
+                    ) from error
+                self._ladder.pop(0)  # later geometries of this run begin with what worked
+            except (ValueError, RuntimeError, NotImplementedError) as error:
+                raise EngineError(
+                    f"GPAW: {type(error).__name__}: {error}. Its log is {self._log}."
+                ) from error
+            else:
+                return tuple(cycles) or (self._stored_cycle(),), tuple(failures)
+
+    def _look_up(self) -> None:
+        """Between two cycles let a signal end the run; keep what a long field has come to.
+
+        Raises
+        ------
+        Interrupted
+            A signal has come.
+        """
+        seconds = time.monotonic() - self._saved_at
+        try:
+            self._stopper.act_on_signals()
+        except Interrupted:
+            if seconds > WORTH_KEEPING_S:
+                self._save()
+            raise
+        if seconds > SAVE_EVERY_S:
+            self._save()
+
+    def _save(self) -> None:
+        """Write the checkpoint of the field as it stands, converged or not."""
+        shift = self.placement.shift.tolist()
+        checkpoints.save(self.calculator, self._folder, self._identity(), shift)
+        self._saved_at = time.monotonic()
+
+    def _fresh(self, mixing: Mixing) -> Any:
+        from gpaw import GPAW
+
+        return GPAW(**self._parameters, mixer=mixing.parameters, txt=self._log)
+
+    def _restored(self, path: Path) -> Any:
+        """Return GPAW as it stood when the checkpoint was written, after a step or within one."""
+        from gpaw import GPAW
+
+        sys.stderr.write(f"heterofire engine gpaw: note: going on from {path.name}\n")
+        return GPAW(path, txt=self._log)
+
+    def _stored_cycle(self) -> ScfCycle:
+        """Return the one cycle of a geometry that the checkpoint already holds."""
+        energy = float(self.calculator.get_potential_energy(force_consistent=True))
+        return ScfCycle(energy=energy, change=0.0, density_error=0.0)
+
+    def _identity(self) -> dict[str, Any]:
+        """Return what a checkpoint must have in common with this run."""
+        return {
+            "parameters": repr(sorted(self._parameters.items())),
+            "symbols": list(self._poscar.symbols),
+            "lattice": np.round(self._poscar.lattice, 9).tolist(),
+            "moments": starting_moments(self._run.settings, len(self._poscar.symbols)).tolist(),
+        }
+
+    def _charges(
+        self, shares: FloatArray, occupations: FloatArray, point_weights: FloatArray
+    ) -> FloatArray:
+        """Return the charge of each atom in e: valence electrons less those of its orbitals."""
+        per_level = 3 - len(occupations)
+        electrons = per_level * np.einsum(
+            "skb,skaob,k->a", occupations, shares, point_weights, optimize=True
+        )
+        valences = np.array([setup.Nv for setup in self.calculator.setups], dtype=float)
+        charges: FloatArray = valences - electrons
+        return charges
+
+
+def grid_points(lattice: FloatArray, parameters: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Return the coarse grid that GPAW will use: as given, else the one of spacing h.
+
+    Plane waves put densities on a grid of their own; atoms are then moved by steps of 0.2 A.
+    """
+    if "gpts" in parameters:
+        n1, n2, n3 = parameters["gpts"]
+        return int(n1), int(n2), int(n3)
+    from gpaw.utilities import h2gpts
+
+    n1, n2, n3 = h2gpts(parameters.get("h", 0.2), lattice, idiv=4)
+    return int(n1), int(n2), int(n3)
+
+
+def _cycle(context: Any, before: list[ScfCycle]) -> ScfCycle:
+    energy = float(context.energies.total_free) * HARTREE
+    error = float(context.dens.error)
+    return ScfCycle(
+        energy=energy,
+        change=energy - before[-1].energy if before else energy,
+        density_error=error if np.isfinite(error) else 0.0,
+    )

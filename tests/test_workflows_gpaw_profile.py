@@ -1,0 +1,174 @@
+"""Profile gpaw: the same studies on one core, with k-points, beside profiles left as they were."""
+
+import hashlib
+
+import pytest
+
+from heterofire.launchers.project import Project
+from heterofire.launchers.settings import load_settings
+from heterofire.structures.errors import InputError, RunError
+from heterofire.workflows.collecting import check_method
+from heterofire.workflows.flows import useful_first
+from heterofire.workflows.planning import plan_study
+from heterofire.workflows.study import load_study, parse_study
+
+METHOD = "PBE-D3(zero), PW 400 eV"
+
+# All keys of the plan in their order, as they were before there was a profile gpaw.
+BEFORE = [
+    ("quick", "vasp", "172c4b338f50e021e3600913"),
+    ("quick", "xtb", "e7d492c2bf733c8c20800830"),
+    ("paper", "vasp", "fa200d1ba393223890ffeb64"),
+    ("converged", "vasp", "a0b14566dc5a27bc2976c657"),
+]
+
+
+@pytest.fixture(scope="module")
+def anode():
+    return load_study("potassium-anode")
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory):
+    settings = load_settings(folder=tmp_path_factory.mktemp("gpaw"), engine="gpaw")
+    return Project(settings).plan("potassium-anode", "gpaw")
+
+
+@pytest.fixture(scope="module")
+def steps(plan):
+    return {step.label.name: step for step in plan.calculations}
+
+
+@pytest.mark.parametrize(("profile", "engine", "before"), BEFORE)
+def test_keys_of_other_profiles_are_what_they_were(anode, profile, engine, before):
+    method = "GFN1-xTB" if engine == "xtb" else ""
+    keys = [step.key for step in plan_study(anode, profile, engine=engine, method=method).steps]
+    assert hashlib.sha256("\n".join(keys).encode()).hexdigest()[:24] == before
+
+
+def test_every_step_is_planned_with_one_method(plan):
+    assert plan.method == METHOD
+    assert {(step.engine, step.method) for step in plan.calculations} == {("gpaw", METHOD)}
+    assert not any("ENCUT" in warning for warning in plan.grouped_warnings)
+
+
+def test_hosts_are_at_gamma_and_crystals_have_a_mesh(steps):
+    assert len(steps["MoS2@NC/relax"].structure) == 45
+    assert steps["MoS2@NC/relax"].kpoints["mesh"] == [1, 1, 1]
+    assert (len(steps["K/bulk"].structure), steps["K/bulk"].kpoints["mesh"]) == (2, [4, 4, 4])
+    assert steps["K2S/bulk"].kpoints["mesh"] == [3, 3, 3]
+
+
+def test_atoms_are_relaxed_as_the_paper_does(steps):
+    incar = steps["MoSSe@NC/relax"].incar
+    wanted = {"ISMEAR": -1, "SIGMA": 0.1, "IVDW": 11, "EDIFF": 1e-4, "EDIFFG": -0.05, "ISIF": 2}
+    assert wanted.items() <= incar.items()
+    assert (incar["IDIPOL"], incar["LDIPOL"]) == (3, True)
+    assert (steps["K atom/molecule"].incar["ISPIN"], steps["K/bulk"].incar["ISPIN"]) == (2, 1)
+
+
+def test_every_product_with_selenium_has_one_in_eighteen(steps):
+    shares = [
+        composition["Se"] / (composition["S"] + composition["Se"])
+        for name in ("MoS2:Se/bulk", "KMoS2:Se/bulk", "KMo(1-x)S2:Se/bulk")
+        if (composition := steps[name].structure.composition)
+    ]
+    assert shares == pytest.approx([1 / 18] * 3)
+
+
+def test_selenium_on_the_outer_face_adds_steps_and_changes_none(anode, plan):
+    outer = "MoSSe(outer)@NC"
+    others = anode.model_copy(update={"hosts": tuple(h for h in anode.hosts if h.model != outer)})
+    without = plan_study(others, "gpaw", engine="gpaw", method=METHOD)
+    kept = [step.key for step in plan.steps if step.label.model != outer]
+    assert kept == [step.key for step in without.steps]
+    assert list(without.requests) == [r for r in plan.requests if r.model != outer]
+
+
+def test_selenium_on_the_outer_face_has_sites_and_charges_and_no_bands(steps):
+    names = [name for name in steps if name.startswith("MoSSe(outer)@NC/")]
+    relaxed = [name.split("/")[1] for name in names if name.endswith("/relax")]
+    sites = ["K-gallery-1", "K-gallery-2", "K-outer-1", "K-outer-near-Se-1"]
+    assert relaxed == ["relax", *sites]
+    assert all(f"MoSSe(outer)@NC/{site}/charge" in names for site in sites)
+    assert not any(word in name for name in names for word in ("hop", "dos"))
+    beside = steps["MoSSe(outer)@NC/K-outer-near-Se-1/relax"].structure
+    touching = {near.specie.symbol for near in beside.get_neighbors(beside[-1], 3.4)}
+    assert touching == {"S", "Se"}
+    assert not any(name.startswith("MoSSe@NC/K-outer-near") for name in steps)
+
+
+def test_binding_energies_are_taken_on_a_mesh_and_at_gamma_beside_it(plan, steps):
+    found = {
+        request.quantity: request.legs
+        for request in plan.requests
+        if (request.model, request.label) == ("MoSSe@NC", "outer-1")
+        and getattr(request, "reference", "") == "bcc K"
+    }
+    finer, at_gamma = (found[f"K binding energy{end}"] for end in ("", " at 1x1x1 k-points"))
+    names = {step.key: step.label.name for step in plan.calculations}
+    host, ion = "MoSSe@NC", "MoSSe@NC/K-outer-1"
+    assert [names[leg.key] for leg in finer] == [f"{ion}/static", f"{host}/static", "K/bulk"]
+    assert [names[leg.key] for leg in at_gamma] == [f"{ion}/relax", f"{host}/relax", "K/bulk"]
+    assert [leg.geometry for leg in finer] == [at_gamma[0].key, at_gamma[1].key, None]
+    assert [leg.geometry for leg in at_gamma] == [None] * 3
+    assert steps[f"{ion}/static"].kpoints["mesh"] == [3, 3, 1]
+    assert steps[f"{ion}/static"].parents == {"structure": steps[f"{ion}/relax"].key}
+    assert steps[f"{ion}/static"].incar["IDIPOL"] == steps[f"{host}/static"].incar["IDIPOL"] == 3
+
+
+def test_hosts_come_before_references_and_bands_before_charges(plan, steps):
+    priorities = useful_first(plan.steps)
+    order = ["MoS2@NC/relax", "MoS2@NC/K-outer-1/relax", "MoS2@NC/static", "MoS2:Se/bulk",
+             "MoS2@NC/K-hop-gallery/neb", "MoS2@NC/dos"]  # fmt: skip
+    found = [priorities[steps[name].key] for name in order]
+    assert found == sorted(found, reverse=True)
+    assert len(set(found)) == len(found)
+
+
+def test_the_plan_says_time_and_memory_before_the_first_run(tmp_path, heterofire):
+    (tmp_path / "s.yaml").write_text("{study: s, title: s, phases: {K: {crystal: K_bcc}}}")
+    shown = heterofire(tmp_path, "plan", "s.yaml", "--profile", "gpaw", "--engine", "gpaw").stdout
+    assert f"engine gpaw {METHOD}" in shown
+    assert "until finished runs tell" in shown
+    assert "memory: up to 0.5 GB for each worker (K/bulk)" in shown
+
+
+def test_xtb_is_refused_before_it_meets_k_points(tmp_path):
+    project = Project(load_settings(folder=tmp_path, engine="xtb"))
+    with pytest.raises(InputError, match="add --engine gpaw"):
+        project.plan("potassium-anode", "gpaw")
+
+
+def test_a_dispersion_that_gpaw_lacks_is_refused_when_planning(tmp_path):
+    text = "{study: s, title: s, phases: {K: {atom: K}}, overrides: {gpaw: {every: {IVDW: 13}}}}"
+    (tmp_path / "s.yaml").write_text(text)
+    project = Project(load_settings(folder=tmp_path, engine="gpaw"))
+    with pytest.raises(InputError, match="IVDW = 13: engine gpaw has 0"):
+        project.plan(str(tmp_path / "s.yaml"), "gpaw")
+
+
+def test_another_basis_is_another_calculation(tmp_path, monkeypatch):
+    orbitals = "overrides: {gpaw: {every: {ENCUT: null}}}"
+    (tmp_path / "s.yaml").write_text(
+        f"{{study: s, title: s, phases: {{K: {{atom: K}}}}, {orbitals}}}"
+    )
+    keys = set()
+    for basis in ("szp(dzp)", "dzp"):
+        monkeypatch.setenv("HETEROFIRE_GPAW_BASIS", basis)
+        project = Project(load_settings(folder=tmp_path, engine="gpaw"))
+        keys.add(project.plan(str(tmp_path / "s.yaml"), "gpaw").calculations[0].key)
+    assert len(keys) == 2
+
+
+def test_a_run_by_another_method_is_not_stored(steps, tmp_path):
+    step = steps["K/bulk"]
+    check_method(step, f"{METHOD}, 1160 K", tmp_path)
+    with pytest.raises(RunError, match=r"planned with .*PW 400 eV.* computed with 'PBE.*LCAO dzp"):
+        check_method(step, "PBE-D3(zero), LCAO dzp, h 0.22 A, 1160 K", tmp_path)
+
+
+def test_a_study_without_numbers_for_gpaw_has_those_of_quick():
+    text = "{study: s, title: s, phases: {K: {crystal: K_bcc, supercell: {quick: [2, 2, 2]}}}}"
+    plan = plan_study(parse_study(text, "s.yaml"), "gpaw", engine="vasp")
+    assert len(plan.calculations[0].structure) == 16
