@@ -89,7 +89,10 @@ def find_programs(command: Sequence[str], pre_rocket: str = "") -> Found:
             stdin=subprocess.DEVNULL, timeout=_SHELL_TIMEOUT_S,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        problem = f"pre_rocket of my_qadapter.yaml did not end within {_SHELL_TIMEOUT_S} s"
+        problem = (
+            f"pre_rocket of my_qadapter.yaml, or a login shell's own start-up files, did not end "
+            f"within {_SHELL_TIMEOUT_S} s"
+        )
         return Found(paths={}, problem=problem, has_modules=True)
     pairs = (part.split("\037", 1) for part in done.stdout.split("\036")[1:])
     last = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]

@@ -367,6 +367,18 @@ def gpaw() -> None:
         pytest.skip(why_not)
 
 
+@pytest.fixture
+def own_home(tmp_path_factory, monkeypatch) -> Path:
+    """Give login shells an empty home: what the user's own start-up files wait for is not tested.
+
+    A job that is killed while it starts can leave such a file's lock behind (pyenv's rehash has
+    one), and every login shell after it waits for a minute.
+    """
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    return home
+
+
 _SLURM = Path(__file__).parents[1] / ".ci" / "slurm"
 
 

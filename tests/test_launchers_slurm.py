@@ -35,7 +35,7 @@ def squeue(folder: Path, states: str = "PENDING,RUNNING,COMPLETING") -> list[str
 
 
 @pytest.fixture
-def project(tmp_path, slurm):
+def project(tmp_path, slurm, own_home):
     """A folder with a queue; its jobs are cancelled at the end."""
     (tmp_path / "my_qadapter.yaml").write_text(QADAPTER.format(queue="debug"))
     yield tmp_path

@@ -9,6 +9,8 @@ import pytest
 
 from heterofire.launchers.vasp_checks import check_potcars, check_vasp_command, check_vtst
 
+pytestmark = pytest.mark.usefixtures("own_home")
+
 MODULES = (
     'module() { [ "$2" = vasp/6 ] || { echo "no module $2" >&2; return 1; }; PATH=%s:$PATH; }\n'
 )
