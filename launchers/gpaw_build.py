@@ -20,6 +20,9 @@ _HEAD = "# By heterofire setup gpaw: how GPAW is built here. Read when it is bui
 _TRIAL_CPP = "int main() { return 0; }\n"
 _TRIAL_MPI = "#include <mpi.h>\nint main(int n, char **v) { return MPI_Init(&n, &v); }\n"
 _TRIAL_LIBXC = "#include <xc.h>\nint main() { int v[3]; xc_version(v, v + 1, v + 2); return 0; }\n"
+_TRIAL_FFTW = (
+    "#include <fftw3.h>\nint main() { fftw_free(fftw_malloc(sizeof(fftw_complex))); return 0; }\n"
+)
 _TRIAL_BLAS = """\
 extern "C" double dnrm2_(const int *n, const double *x, const int *step);
 int main() { int n = 2, step = 1; double x[2] = {3, 4}; return dnrm2_(&n, x, &step) != 5; }
@@ -31,6 +34,7 @@ PACKAGES = {
     "MPI": "libopenmpi-dev openmpi-bin",
     "OpenBLAS": "libopenblas-dev",
     "libxc": "libxc-dev",
+    "FFTW": "libfftw3-dev",
 }  # what is missing -> the Debian package that brings it
 
 
@@ -51,6 +55,7 @@ class BuildTools:
     mpi_compiler: str | None = None
     openblas: Library | None = None
     libxc: Library | None = None
+    fftw: Library | None = None
 
     def missing(self) -> list[str]:
         """Return what was not found, in the words of `PACKAGES`.
@@ -58,7 +63,7 @@ class BuildTools:
         Examples
         --------
         >>> BuildTools(compiler="g++", mpi_compiler="mpicxx").missing()
-        ['OpenBLAS', 'libxc']
+        ['OpenBLAS', 'libxc', 'FFTW']
         """
         found = {
             "C++ compiler": self.compiler,
@@ -66,6 +71,7 @@ class BuildTools:
             "MPI": self.mpi_compiler,
             "OpenBLAS": self.openblas,
             "libxc": self.libxc,
+            "FFTW": self.fftw,
         }
         return [name for name, value in found.items() if not value]
 
@@ -93,6 +99,7 @@ def find_build_tools(*, serial: bool = False, plain: bool = False) -> BuildTools
         # A plain libblas is often the slow reference; GPAW does better with SciPy's own OpenBLAS.
         openblas=_find_library(compiler, "openblas", _TRIAL_BLAS),
         libxc=_find_library(compiler, "xc", _TRIAL_LIBXC),
+        fftw=_find_library(compiler, "fftw3", _TRIAL_FFTW),
     )
 
 
@@ -120,12 +127,13 @@ def config_text(tools: BuildTools) -> str:
     mpi = False
     noblas = True
     nolibxc = True
+    fftw = False
     libraries = []
     library_dirs = []
     include_dirs = []
     runtime_library_dirs = []
     """
-    libraries = [library for library in (tools.openblas, tools.libxc) if library]
+    libraries = [lib for lib in (tools.openblas, tools.libxc, tools.fftw) if lib]
     prefixes = sorted({str(library.prefix) for library in libraries if library.prefix})
     library_dirs = [f"{prefix}/lib" for prefix in prefixes]
     settings = {
@@ -133,6 +141,7 @@ def config_text(tools: BuildTools) -> str:
         "mpi": tools.mpi_compiler is not None,
         "noblas": tools.openblas is None,
         "nolibxc": tools.libxc is None,
+        "fftw": tools.fftw is not None,
         "libraries": [library.name for library in libraries],
         "library_dirs": library_dirs,
         "include_dirs": [f"{prefix}/include" for prefix in prefixes],

@@ -262,7 +262,7 @@ def _next_step(preparation: Preparation) -> str:
     tools = preparation.tools
     if tools is None:
         return f"Change your config file {preparation.config}."
-    if tools.mpi_compiler or tools.openblas or tools.libxc:
+    if tools.mpi_compiler or tools.openblas or tools.libxc or tools.fftw:
         return "Try it without MPI and libraries: heterofire setup gpaw --plain."
     return "Mend what it names, then run the same command again."
 

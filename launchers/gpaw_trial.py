@@ -29,6 +29,7 @@ class GpawFacts:
     has_mpi: bool = False
     has_blas: bool = False  # compiled in; else SciPy's is used
     libxc: str = ""  # its version; empty: GPAW's own LDA and PBE
+    has_fftw: bool = False  # else SciPy's Fourier transforms
     dftd3: str = ""  # version of the package for IVDW 11 and 12
     energy: float | None = None  # of H2, in eV; None where it was not asked for
     seconds: float = 0.0  # that took
@@ -39,17 +40,25 @@ class GpawFacts:
         Examples
         --------
         >>> print(GpawFacts(version="26.7.0", paw_data=("/paw",), dftd3="1.7.0").describe())
-        GPAW 26.7.0, serial, SciPy's BLAS, without libxc, PAW data in /paw, dftd3 1.7.0
+        GPAW 26.7.0, serial, SciPy's BLAS and FFT, without libxc, PAW data in /paw, dftd3 1.7.0
         """
         parts = [
             f"GPAW {self.version}",
             "with MPI" if self.has_mpi else "serial",
-            "with BLAS" if self.has_blas else "SciPy's BLAS",
+            self._libraries(),
             f"libxc {self.libxc}" if self.libxc else "without libxc",
             f"PAW data in {', '.join(self.paw_data)}" if self.paw_data else "no PAW data",
             f"dftd3 {self.dftd3}" if self.dftd3 else "no dftd3",
         ]
         return ", ".join(parts)
+
+    def _libraries(self) -> str:
+        """Return what does linear algebra and Fourier transforms."""
+        ours = {"BLAS": self.has_blas, "FFTW" if self.has_fftw else "FFT": self.has_fftw}
+        built_in = " and ".join(name for name, is_ours in ours.items() if is_ours)
+        scipy = " and ".join(name for name, is_ours in ours.items() if not is_ours)
+        told = [f"with {built_in}" if built_in else "", f"SciPy's {scipy}" if scipy else ""]
+        return ", ".join(text for text in told if text)
 
 
 def try_gpaw(*, compute: bool = True) -> GpawFacts:
@@ -104,6 +113,7 @@ def _facts(*, compute: bool) -> GpawFacts:
         "has_blas": hasattr(cgpaw, "mmm"),
         "libxc": gpaw.get_libraries()["libxc"],
         "dftd3": _version("dftd3"),
+        "has_fftw": hasattr(cgpaw, "FFTWPlan"),
     }
     if not facts["paw_data"]:
         return GpawFacts(**facts, problem="no PAW data: the package gpaw-data is missing")

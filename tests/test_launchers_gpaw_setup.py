@@ -25,7 +25,8 @@ from heterofire.launchers.settings import load_settings
 from heterofire.structures.errors import EngineError, InputError
 
 BLAS, XC = Library(name="openblas"), Library(name="xc", prefix=Path("/conda"))
-BARE = {"compiler": "g++", "mpi": False, "noblas": True, "nolibxc": True, "libraries": []}
+BARE = {"compiler": "g++", "mpi": False, "noblas": True, "nolibxc": True, "fftw": False,
+        "libraries": []}  # fmt: skip
 WITH_XC = {"nolibxc": False, "include_dirs": ["/conda/include"], "library_dirs": ["/conda/lib"]}
 
 
@@ -60,13 +61,14 @@ def programs(tmp_path, monkeypatch):
         ({"mpi_compiler": "mpicxx"}, {"compiler": "mpicxx", "mpi": True}),
         ({"openblas": BLAS}, {"noblas": False, "libraries": ["openblas"]}),
         ({"libxc": XC}, {"libraries": ["xc"], **WITH_XC}),
+        ({"fftw": Library(name="fftw3")}, {"fftw": True, "libraries": ["fftw3"]}),
         (
             {"mpi_compiler": "mpicxx", "openblas": BLAS, "libxc": XC},
             {"compiler": "mpicxx", "mpi": True, "noblas": False, "libraries": ["openblas", "xc"]}
             | WITH_XC,
         ),
     ],
-    ids=["bare", "MPI", "OpenBLAS", "libxc in a prefix", "all"],
+    ids=["bare", "MPI", "OpenBLAS", "libxc in a prefix", "FFTW", "all"],
 )
 def test_config_file_says_what_was_found(found, wanted):
     settings: dict[str, object] = {}
@@ -108,7 +110,11 @@ def test_library_in_this_environment_is_found_there(programs):
 
 @pytest.mark.parametrize(
     ("options", "left"),
-    [({}, set()), ({"serial": True}, {"MPI"}), ({"plain": True}, {"MPI", "OpenBLAS", "libxc"})],
+    [
+        ({}, set()),
+        ({"serial": True}, {"MPI"}),
+        ({"plain": True}, {"MPI", "OpenBLAS", "libxc", "FFTW"}),
+    ],
     ids=["all", "serial", "plain"],
 )
 def test_options_leave_out_what_is_there(programs, options, left):

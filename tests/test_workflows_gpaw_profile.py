@@ -67,13 +67,13 @@ def test_atoms_are_relaxed_as_the_paper_does(steps):
     assert (steps["K atom/molecule"].incar["ISPIN"], steps["K/bulk"].incar["ISPIN"]) == (2, 1)
 
 
-def test_every_product_with_selenium_has_one_in_eighteen(steps):
+def test_every_product_with_selenium_has_one_in_twelve(steps):
     shares = [
         composition["Se"] / (composition["S"] + composition["Se"])
         for name in ("MoS2:Se/bulk", "KMoS2:Se/bulk", "KMo(1-x)S2:Se/bulk")
         if (composition := steps[name].structure.composition)
     ]
-    assert shares == pytest.approx([1 / 18] * 3)
+    assert shares == pytest.approx([1 / 12] * 3)
 
 
 def test_selenium_on_the_outer_face_adds_steps_and_changes_none(anode, plan):
@@ -108,18 +108,35 @@ def test_binding_energies_are_taken_on_a_mesh_and_at_gamma_beside_it(plan, steps
     finer, at_gamma = (found[f"K binding energy{end}"] for end in ("", " at 1x1x1 k-points"))
     names = {step.key: step.label.name for step in plan.calculations}
     host, ion = "MoSSe@NC", "MoSSe@NC/K-outer-1"
-    assert [names[leg.key] for leg in finer] == [f"{ion}/static", f"{host}/static", "K/bulk"]
+    assert [names[leg.key] for leg in finer] == [f"{ion}/charge", f"{host}/charge", "K/bulk"]
     assert [names[leg.key] for leg in at_gamma] == [f"{ion}/relax", f"{host}/relax", "K/bulk"]
     assert [leg.geometry for leg in finer] == [at_gamma[0].key, at_gamma[1].key, None]
     assert [leg.geometry for leg in at_gamma] == [None] * 3
-    assert steps[f"{ion}/static"].kpoints["mesh"] == [3, 3, 1]
-    assert steps[f"{ion}/static"].parents == {"structure": steps[f"{ion}/relax"].key}
-    assert steps[f"{ion}/static"].incar["IDIPOL"] == steps[f"{host}/static"].incar["IDIPOL"] == 3
+    assert steps[f"{ion}/charge"].kpoints["mesh"] == [3, 3, 1]
+    assert steps[f"{ion}/charge"].parents == {"structure": steps[f"{ion}/relax"].key}
+    assert steps[f"{ion}/charge"].incar["IDIPOL"] == steps[f"{host}/charge"].incar["IDIPOL"] == 3
 
 
-def test_hosts_come_before_references_and_bands_before_charges(plan, steps):
+def test_without_charges_of_sites_binding_energies_have_a_run_of_their_own(anode):
+    plan = plan_study(
+        anode.model_copy(update={"charges": None}), "gpaw", engine="gpaw", method=METHOD
+    )
+    meshes = {step.label.name: step.kpoints.get("mesh") for step in plan.calculations}
+    assert meshes["MoSSe@NC/K-outer-1/static"] == meshes["MoSSe@NC/static"] == [3, 3, 1]
+    assert "MoSSe@NC/K-outer-1/charge" not in meshes
+
+
+def test_bands_are_those_in_the_gallery_and_on_the_surface_and_end_without_charges(steps):
+    bands = [name for name, step in steps.items() if step.label.task == "neb"]
+    hosts = ("MoS2@NC", "MoSSe@NC")
+    kinds = ("gallery", "surface")
+    assert bands == [f"{host}/K-hop-{kind}/neb" for host in hosts for kind in kinds]
+    assert not [name for name in steps if "hop" in name and "charge" in name]
+
+
+def test_hosts_come_before_references_and_bands_before_densities_of_states(plan, steps):
     priorities = useful_first(plan.steps)
-    order = ["MoS2@NC/relax", "MoS2@NC/K-outer-1/relax", "MoS2@NC/static", "MoS2:Se/bulk",
+    order = ["MoS2@NC/relax", "MoS2@NC/K-outer-1/relax", "MoS2@NC/charge", "MoS2:Se/bulk",
              "MoS2@NC/K-hop-gallery/neb", "MoS2@NC/dos"]  # fmt: skip
     found = [priorities[steps[name].key] for name in order]
     assert found == sorted(found, reverse=True)

@@ -12,6 +12,7 @@ from .tasks import DeriveProperties, ParseRun, RunVasp, SubtractDensities, Write
 _RANKS = {
     "relax": 3,
     "static": 2,
+    "charge": 2,  # many a binding energy is theirs
     "molecule": 2,
     "bulk": 2,
     "neb": 1,
@@ -135,8 +136,8 @@ def useful_first(steps: Sequence[Step]) -> Mapping[str, float]:
     """Return priorities for days on a few cores: what most numbers need first, the cheap before.
 
     Hosts and what is put on them, then their energies on a mesh and what they are measured
-    against, then bands, then densities of states and charges. A plan that is stopped on the way
-    leaves whole rows behind.
+    against, charges in between, then bands, then densities of states. A plan that is stopped on
+    the way leaves whole rows behind.
 
     Examples
     --------

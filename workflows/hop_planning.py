@@ -97,7 +97,8 @@ def _add_hop(
         ends[role] = planner.add(model.name, f"{folder}/{role}", "relax", held, start=start)
     tags, n_images = path.incar.get(planner.profile), pick(path.images, planner.profile)
     band = planner.add_band(model.name, folder, label, ends, n_images=n_images, tags=tags)
-    if planner.study.charges and path.kind in planner.study.charges.hops:
+    charges = planner.study.charges
+    if charges and path.kind in pick(charges.hops, planner.profile):
         add_image_charges(planner, model, label, band)
     return band, {role: calculation.key for role, calculation in ends.items()}
 

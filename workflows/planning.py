@@ -147,7 +147,7 @@ def add_host(planner: Planner, model: Model, parts: Sequence[HostPart] = ALL_PAR
         add_host_charges(planner, model, host)
     for sites in planner.study.sites if "sites" in parts else ():
         _add_sites(planner, model, host, sites, has_charges=has_charges)
-    for path in planner.study.hops if "hops" in parts else ():
+    for path in planner.study.hops_in(planner.profile) if "hops" in parts else ():
         add_hops(planner, model, path, host)
 
 
@@ -168,12 +168,14 @@ def _add_sites(
     found = find_sites(
         model, sites.region, ion=ion, gallery_gap=gap, max_sites=count, near=sites.near
     )
-    final_host = _on_final_mesh(planner, host) if found else host
+    charges = planner.study.charges
+    final_task = "charge" if has_charges and charges and charges.sites else "static"
+    final_host = _on_final_mesh(planner, host, final_task) if found else host
     for site in found:
         structure = insert_ion(model, site, ion=ion)
         name = f"{model.name}/{ion}-{site.name}/relax"
         with_ion = planner.add(model.name, name, "relax", structure)
-        final = _on_final_mesh(planner, with_ion)
+        final = _on_final_mesh(planner, with_ion, final_task)
         planner.requests += _binding(planner, model, site.name, final, final_host)
         if final is not with_ion:
             mesh = "x".join(map(str, with_ion.kpoints["mesh"]))
@@ -182,7 +184,7 @@ def _add_sites(
             )
         if model.bottom:
             planner.requests.append(_interlayer(model, with_ion, site.name))
-        if has_charges and planner.study.charges and planner.study.charges.sites:
+        if final_task == "charge":
             add_site_charges(planner, model, with_ion, site.name)
         else:
             planner.requests.append(
@@ -190,15 +192,18 @@ def _add_sites(
             )
 
 
-def _on_final_mesh(planner: Planner, relaxed: Calculation) -> Calculation:
-    """Return the run whose energy counts: the relaxation, or a finer mesh at its geometry."""
+def _on_final_mesh(planner: Planner, relaxed: Calculation, task: str) -> Calculation:
+    """Return the run whose energy counts: the relaxation, or a finer mesh at its geometry.
+
+    Where charges are taken at that geometry on the same mesh, this is their run.
+    """
     spacing = planner.study.final_spacing.get(planner.profile)
     if spacing is None:
         return relaxed
     return planner.add(
         relaxed.label.model,
-        f"{relaxed.label.name.removesuffix('relax')}static",
-        "static",
+        f"{relaxed.label.name.removesuffix('relax')}{task}",
+        task,
         relaxed.structure,
         start=Start(parents={"structure": relaxed.key}),
         kpoint_spacing=spacing,

@@ -60,10 +60,14 @@ class Sites(_Part):
 Extent = Literal["line", "plane", "all"]
 
 
+HopKind = Literal["gallery", "surface", "through-layer"]
+
+
 class HopPath(_Part):
     """A hop of the ion, computed as a nudged elastic band on each host."""
 
-    kind: Literal["gallery", "surface", "through-layer"]
+    kind: HopKind
+    profiles: tuple[Profile, ...] = PROFILES
     # Which of the symmetry-distinct hops between neighbouring sites: those that lead on along a
     # line, everywhere in the plane, or all; without it, one hop to the nearest like site.
     network: Extent | dict[Profile, Extent] | None = None
@@ -85,9 +89,15 @@ class Charges(_Part):
     """Which charges are taken from densities, each by a charge run at a finished geometry."""
 
     sites: bool = True  # the ion at every site
-    hops: tuple[Literal["gallery", "surface", "through-layer"], ...] = ()  # ... and every image
+    hops: tuple[HopKind, ...] | dict[Profile, tuple[HopKind, ...]] = ()  # ... and every image
     differences: bool = True  # of each host against its two layers, frozen in its geometry
     elf: bool = False  # of each host
+
+    @property
+    def all_hops(self) -> set[str]:
+        """Return the hops that any profile wants charges of."""
+        by_profile = self.hops.values() if isinstance(self.hops, dict) else [self.hops]
+        return {kind for kinds in by_profile for kind in kinds}
 
 
 class Phase(_Part):
@@ -175,7 +185,8 @@ class Study(_Part):
     held_layers: dict[Profile, tuple[Literal["bottom", "top"], ...]] = {}  # of hosts of two layers
     sites: tuple[Sites, ...] = ()
     # Binding energies come from one more field with k-points at most this far apart (1/Angstrom),
-    # at the geometry that was relaxed on the profile's own mesh.
+    # at the geometry that was relaxed on the profile's own mesh: that of the charges where they
+    # are wanted, else a static run.
     final_spacing: dict[Profile, Annotated[float, Field(gt=0)]] = {}
     hops: tuple[HopPath, ...] = ()
     charges: Charges | None = None
@@ -218,7 +229,7 @@ class Study(_Part):
             if name not in self.phases:
                 known = ", ".join(self.phases) or "none"
                 raise ValueError(f"phase {name!r} is not among the phases ({known})")
-        missing = set(self.charges.hops if self.charges else ()) - {hop.kind for hop in self.hops}
+        missing = (self.charges.all_hops if self.charges else set()) - {h.kind for h in self.hops}
         if missing:
             raise ValueError(f"charges want the hops {', '.join(sorted(missing))}, not in hops")
         if self.reactions and self.per is None:
@@ -249,6 +260,10 @@ class Study(_Part):
     def hosts_in(self, profile: Profile) -> tuple[Host, ...]:
         """Return the hosts of a profile."""
         return tuple(host for host in self.hosts if profile in host.profiles)
+
+    def hops_in(self, profile: Profile) -> tuple[HopPath, ...]:
+        """Return the hops of a profile."""
+        return tuple(hop for hop in self.hops if profile in hop.profiles)
 
     def size(self, profile: Profile) -> Size:
         """Return which size of the named models a profile takes; by default its own name."""
