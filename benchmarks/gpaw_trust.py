@@ -23,6 +23,7 @@ from ase.units import GPa
 from heterofire.results.parsing import is_complete, parse_run
 from heterofire.results.published_pbe import reference_value
 from heterofire.results.records import Run
+from heterofire.workflows.potcars import symbols_of_blocks, valence_electrons
 
 FERMI = {"ISMEAR": -1, "SIGMA": 0.05, "EDIFF": "1E-6"}
 LCAO = {"PREC": "Normal"}
@@ -44,7 +45,7 @@ class Runs:
             atoms = atoms[order]
             atoms.pbc = True
             atoms.write(path / "POSCAR", format="vasp", direct=True)
-            symbols = list(dict.fromkeys(atoms.get_chemical_symbols()))
+            symbols = symbols_of_blocks(atoms.get_chemical_symbols())
             (path / "POTCAR.spec").write_text("\n".join(symbols) + "\n")
             tags = FERMI | incar
             (path / "INCAR").write_text("".join(f"{k} = {v}\n" for k, v in tags.items()))
@@ -174,11 +175,11 @@ def of_tfsi(runs: Runs) -> Iterator[Row]:
     atoms = Atoms(species.symbols, species.positions)
     atoms.set_cell(np.ptp(atoms.positions, axis=0) + 9.0)
     atoms.center()
-    relaxed = {"NSW": 40, "IBRION": 2, "EDIFFG": -0.03, "EDIFF": "1E-5", "NELECT": 0}
+    relaxed = {"NSW": 40, "IBRION": 2, "EDIFFG": -0.03, "EDIFF": "1E-5"}
     for basis, incar in (("LCAO dzp, h 0.18 A", {"PREC": "Accurate"}),):
         tags = ALONE | relaxed | incar
-        tags.pop("NELECT")
-        run = runs.run("TFSI", atoms, (1, 1, 1), **tags, NELECT=nelect_of(atoms) + 1)
+        electrons = valence_electrons(atoms.get_chemical_symbols()) + 1
+        run = runs.run("TFSI", atoms, (1, 1, 1), **tags, NELECT=electrons)
         bonds = sorted(cf_bonds(run))
         for i, name in enumerate(("first", "second", "third")):
             yield (
@@ -187,13 +188,6 @@ def of_tfsi(runs: Runs) -> Iterator[Row]:
                 "Angstrom",
                 (f"TFSI-, {name} C-F bond, PBE-D3"),
             )
-
-
-def nelect_of(atoms: Atoms) -> float:
-    """Return the electrons of the neutral atoms as VASP's POTCARs have them."""
-    from heterofire.workflows.potcars import zval
-
-    return float(sum(zval(symbol) for symbol in atoms.get_chemical_symbols()))
 
 
 def cf_bonds(run: Run) -> list[float]:

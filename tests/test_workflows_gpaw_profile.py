@@ -134,9 +134,11 @@ def test_bands_are_those_in_the_gallery_and_on_the_surface_and_end_without_charg
     assert not [name for name in steps if "hop" in name and "charge" in name]
 
 
-def test_hosts_come_before_references_and_bands_before_densities_of_states(plan, steps):
+def test_what_is_cheap_comes_first_and_hosts_before_references_and_bands_before_densities_of_states(
+    plan, steps
+):
     priorities = useful_first(plan.steps)
-    order = ["MoS2@NC/relax", "MoS2@NC/K-outer-1/relax", "MoS2@NC/charge", "MoS2:Se/bulk",
+    order = ["K/bulk", "MoS2@NC/relax", "MoS2@NC/K-outer-1/relax", "MoS2@NC/charge", "MoS2:Se/bulk",
              "MoS2@NC/K-hop-gallery/neb", "MoS2@NC/dos"]  # fmt: skip
     found = [priorities[steps[name].key] for name in order]
     assert found == sorted(found, reverse=True)

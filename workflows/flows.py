@@ -17,6 +17,8 @@ _RANKS = {
     "bulk": 2,
     "neb": 1,
 }  # of tasks, in `useful_first`
+_FIRST = 4
+_NEXT_TO_NOTHING = 0.02  # of the dearest step
 
 
 def step_firework(
@@ -135,9 +137,9 @@ def _derive_firework(
 def useful_first(steps: Sequence[Step]) -> Mapping[str, float]:
     """Return priorities for days on a few cores: what most numbers need first, the cheap before.
 
-    Hosts and what is put on them, then their energies on a mesh and what they are measured
-    against, charges in between, then bands, then densities of states. A plan that is stopped on
-    the way leaves whole rows behind.
+    What takes next to no time, then hosts and what is put on them, then their energies on a mesh
+    and charges and what they are measured against, then bands, then densities of states. A plan
+    that is stopped on the way leaves whole rows behind.
 
     Examples
     --------
@@ -145,10 +147,13 @@ def useful_first(steps: Sequence[Step]) -> Mapping[str, float]:
     True
     """
     dearest = max((relative_cost(step) for step in steps), default=1.0)
-    return {
-        step.key: _RANKS.get(step.label.task, 0) + 1 - relative_cost(step) / (2 * dearest)
-        for step in steps
-    }
+
+    def priority(step: Step) -> float:
+        share = relative_cost(step) / dearest
+        rank = _FIRST if share < _NEXT_TO_NOTHING else _RANKS.get(step.label.task, 0)
+        return rank + 1 - share / 2
+
+    return {step.key: priority(step) for step in steps}
 
 
 def chain_costs(steps: Sequence[Step]) -> Mapping[str, float]:
