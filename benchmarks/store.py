@@ -341,6 +341,9 @@ def show(kind: str, found: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
+_KINDS = ("sqlite", "postgresql", "ase")
+
+
 def main() -> None:
     """Print the ratios, and keep them as JSON where that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -348,21 +351,21 @@ def main() -> None:
     parser.add_argument("--insert", type=int, default=100_000, help="properties to insert")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--no-postgresql", action="store_true")
-    parser.add_argument("--no-ase", action="store_true")
+    parser.add_argument("--only", nargs="+", choices=_KINDS, default=_KINDS)
     options = parser.parse_args()
     found: dict[str, Any] = {"cores": os.cpu_count()}
     if querying is None:
         print("results/querying.py is not there: its side of the queries is left out")
-    with tempfile.TemporaryDirectory() as name:
-        found["sqlite"] = measure(Places(Path(name), None), options)
-        show(f"SQLite {sqlite3.sqlite_version}", found["sqlite"])
-    if not options.no_postgresql:
+    if "sqlite" in options.only:
+        with tempfile.TemporaryDirectory() as name:
+            found["sqlite"] = measure(Places(Path(name), None), options)
+            show(f"SQLite {sqlite3.sqlite_version}", found["sqlite"])
+    if "postgresql" in options.only:
         with tempfile.TemporaryDirectory() as name, postgresql() as url:
             if url:
                 found["postgresql"] = measure(Places(Path(name), url), options)
                 show("PostgreSQL", found["postgresql"])
-    if not options.no_ase:
+    if "ase" in options.only:
         with tempfile.TemporaryDirectory() as name:
             found["ase"] = ase = time_ase(Path(name), options.insert)
         print(
