@@ -1,7 +1,5 @@
 """CHGCAR, AECCAR0, AECCAR2 and ELFCAR of the embedded engine."""
 
-import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +8,9 @@ from typing import Any
 import numpy as np
 from ase.data import atomic_numbers
 
-from ...results.density_files import write_density
 from ...structures.errors import EngineError
 from .cores import core_density, core_shells, proton, resolved
+from .density_writing import DensityFiles
 from .grids import Grid, coarse_grid, fine_grid, largest_step
 from .orbitals import parameters
 from .potentials import FloatArray
@@ -78,36 +76,27 @@ def write_densities(
     EngineError
         The grid is too coarse; the message says which one to use.
     """
-    started = time.perf_counter()
     lattice = wavefunction.lattice * BOHR
     coarse = coarse_grid(lattice, settings.encut, settings.prec, settings.ngx)
     fine = fine_grid(coarse, settings.prec, settings.ngxf)
-    title, _, rest = head.partition("\n")
-    report: dict[str, Any] = {"files": []}
-
-    def write(name: str, what: str, *blocks: FloatArray) -> None:
-        write_density(folder / name, f"{title}: {method}, {what}\n{rest}", *blocks)
-        report["files"].append(name)
-
+    files = DensityFiles(folder, head, method)
     if settings.lcharg or settings.laechg:
         _check_spacing(lattice, fine)
         valence = _valence(wavefunction, fine)
-        report |= valence.report(lattice)
+        files.report |= valence.report(lattice)
         if settings.lcharg:
-            write("CHGCAR", "valence density", *valence.blocks)
+            files.write("CHGCAR", "valence density", *valence.blocks)
         if settings.laechg:
             core = _core(wavefunction, method, fine)
-            write("AECCAR0", CORE_NOTE, core)
-            write("AECCAR2", "valence density, the same as CHGCAR", valence.total)
-            report["core"] = f"{CORE_NOTE}; {core.mean():.4f} electrons on the grid"
+            files.write("AECCAR0", CORE_NOTE, core)
+            files.write("AECCAR2", "valence density, the same as CHGCAR", valence.total)
+            files.report["core"] = f"{CORE_NOTE}; {core.mean():.4f} electrons on the grid"
     if settings.lelf:
         _check_spacing(lattice, coarse)
-        write("ELFCAR", "electron localization", *electron_localization(wavefunction, coarse))
-        report["elf_grid"] = list(coarse)
-    report["wall_s"] = round(time.perf_counter() - started, 3)
-    sys.stdout.write(f" {' '.join(report['files'])} written in {report['wall_s']:.1f} s\n")
-    sys.stdout.flush()
-    return report
+        values = electron_localization(wavefunction, coarse)
+        files.write("ELFCAR", "electron localization", *values)
+        files.report["elf_grid"] = list(coarse)
+    return files.finish()
 
 
 def _valence(wavefunction: Wavefunction, grid: Grid) -> _Valence:

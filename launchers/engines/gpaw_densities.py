@@ -1,14 +1,12 @@
 """CHGCAR, AECCAR0, AECCAR2, ELFCAR and LOCPOT of GPAW, as VASP has them."""
 
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...results.density_files import write_density
 from ...structures.errors import EngineError
+from .density_writing import DensityFiles
 from .gpaw_cells import Placement
 from .grids import Grid, coarse_grid, fine_grid, largest_step
 from .potentials import FloatArray
@@ -46,20 +44,16 @@ def write_densities(
     EngineError
         The density does not hold the electrons; the message says which grid to use.
     """
-    started = time.perf_counter()
-    title, _, rest = head.partition("\n")
-    report: dict[str, Any] = {"files": []}
+    files = DensityFiles(folder, head, "GPAW")
 
     def write(name: str, what: str, *blocks: FloatArray) -> None:
-        moved = [placement.rolled_back(values) for values in blocks]
-        write_density(folder / name, f"{title}: GPAW, {what}\n{rest}", *moved)
-        report["files"].append(name)
+        files.write(name, what, *(placement.rolled_back(values) for values in blocks))
 
     if settings.lcharg or settings.laechg:
         refinement = _refinement(calculator, settings)
-        report |= _report(calculator, refinement)
+        files.report |= _report(calculator, refinement)
         valence = _smooth_density(calculator, refinement)
-        report["miscount_before_scaling_e"] = _make_exact(valence, calculator)
+        files.report["miscount_before_scaling_e"] = _make_exact(valence, calculator)
         if settings.lcharg:
             spin = [valence[0] - valence[1]] if len(valence) == 2 else []
             write("CHGCAR", "valence density", valence.sum(axis=0), *spin)
@@ -67,15 +61,12 @@ def write_densities(
             all_electron, core = _all_electron(calculator, refinement)
             write("AECCAR0", "core density", core)
             write("AECCAR2", "all-electron valence density", all_electron)
-            report["core"] = f"{core.mean():.4f} electrons on the grid"
+            files.report["core"] = f"{core.mean():.4f} electrons on the grid"
     if settings.lelf:
         write("ELFCAR", "electron localization", *_localization(calculator))
     if wants_potential(settings):
         write("LOCPOT", "electrostatic potential", calculator.get_electrostatic_potential())
-    report["wall_s"] = round(time.perf_counter() - started, 3)
-    sys.stdout.write(f" {' '.join(report['files'])} written in {report['wall_s']:.1f} s\n")
-    sys.stdout.flush()
-    return report
+    return files.finish()
 
 
 def _refinement(calculator: Any, settings: Settings) -> int:
