@@ -8,8 +8,6 @@ missing. Plane waves converge the crystals; the K atom is done with atomic orbit
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,49 +17,14 @@ from ase import Atoms
 from ase.build import bulk, graphene, mx2
 from ase.eos import EquationOfState
 from ase.units import GPa
+from gpaw_runs import Runs
 
-from heterofire.results.parsing import is_complete, parse_run
 from heterofire.results.published_pbe import reference_value
 from heterofire.results.records import Run
-from heterofire.workflows.potcars import symbols_of_blocks, valence_electrons
+from heterofire.workflows.potcars import valence_electrons
 
-FERMI = {"ISMEAR": -1, "SIGMA": 0.05, "EDIFF": "1E-6"}
 LCAO = {"PREC": "Normal"}
 ALONE = {"IDIPOL": 4, "LMONO": "T"}
-
-
-class Runs:
-    """Run folders below one folder, computed once each."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def run(self, name: str, atoms: Atoms, mesh: tuple[int, int, int], **incar: object) -> Run:
-        """Return a finished run, after computing it where it is not there yet."""
-        path = self.folder / name
-        if not is_complete(path):
-            path.mkdir(parents=True, exist_ok=True)
-            order = np.argsort(atoms.numbers, kind="stable")
-            atoms = atoms[order]
-            atoms.pbc = True
-            atoms.write(path / "POSCAR", format="vasp", direct=True)
-            symbols = symbols_of_blocks(atoms.get_chemical_symbols())
-            (path / "POTCAR.spec").write_text("\n".join(symbols) + "\n")
-            tags = FERMI | incar
-            (path / "INCAR").write_text("".join(f"{k} = {v}\n" for k, v in tags.items()))
-            (path / "KPOINTS").write_text("mesh\n0\nGamma\n{} {} {}\n0 0 0\n".format(*mesh))
-            print(f"  {name} ...", file=sys.stderr, flush=True)
-            command = [sys.executable, "-P", "-m", "heterofire.launchers.cli", "engine", "gpaw"]
-            log = (path / "engine.out").open("w")
-            with log:
-                subprocess.run(
-                    command, cwd=path, check=True, stdout=log, env=os.environ | _environment()
-                )
-        return parse_run(path)
-
-
-def _environment() -> dict[str, str]:
-    return {"OMP_NUM_THREADS": "1"}
 
 
 Row = tuple[str, float, str, str]  # what, value, unit, name of the published value

@@ -1,0 +1,122 @@
+"""How converged profile gpaw is: the binding of K in the basis, its charge in the grid.
+
+    python benchmarks/gpaw_convergence.py FOLDER --db reference --model MoS2@NC --site gallery-1
+
+Geometries are the relaxed ones of a result database. Everything is at Gamma, as the relaxations
+are: the basis matters little more or less on a mesh. A second call computes only what is missing.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from ase import Atoms
+from gpaw_runs import Runs
+
+from heterofire.results.bader_folder import bader_folder
+from heterofire.results.records import Run
+from heterofire.results.store import ResultStore
+
+GAMMA = (1, 1, 1)
+BASIS = "HETEROFIRE_GPAW_BASIS"
+STATIC = {"NSW": 0, "IBRION": -1, "EDIFF": "1E-5"}
+BASES: dict[str, tuple[dict[str, object], dict[str, str]]] = {
+    "PW 300 eV": ({"ENCUT": 300}, {}),
+    "PW 400 eV": ({"ENCUT": 400}, {}),
+    "PW 500 eV": ({"ENCUT": 500}, {}),
+    "PW 600 eV": ({"ENCUT": 600}, {}),
+    "LCAO dzp, h 0.22 A": ({"ENCUT": None, "PREC": "Normal"}, {BASIS: "dzp"}),
+    "LCAO szp(dzp), h 0.22 A": ({"ENCUT": None, "PREC": "Normal"}, {BASIS: "szp(dzp)"}),
+}
+GRIDS = {"0.21 A": 1, "0.11 A": 2, "0.05 A": 4}  # refinements of the grid of 400 eV
+
+
+def stored(store: ResultStore, name: str) -> Run:
+    """Return the stored run of a name such as "MoS2@NC/relax"."""
+    table = store.calculations(study="potassium-anode", profile="gpaw", name=name)
+    if table.empty:
+        sys.exit(f"{store.name} has no {name} of potassium-anode/gpaw: run the study first")
+    return store.get_run(str(table["key"].iloc[-1]))
+
+
+def ase_atoms(run: Run) -> Atoms:
+    """Return the last geometry of a run."""
+    return run.structure.to_ase_atoms(msonable=False)
+
+
+def tags_of(run: Run, *left_out: str) -> dict[str, object]:
+    """Return the INCAR of a stored run as text, static."""
+    kept = {tag: value for tag, value in run.incar.items() if tag not in left_out}
+    return {tag: _text(value) for tag, value in kept.items()} | STATIC
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return ".TRUE." if value else ".FALSE."
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def binding(runs: Runs, parts: Mapping[str, Run]) -> None:
+    """Print the binding energy of K against the atom in each basis."""
+    print(f"{'basis':25s} {'E_b (eV)':>9s} {'less PW 600 eV':>15s}")
+    found = {}
+    for name, (tags, environment) in BASES.items():
+        energies = {
+            part: runs.run(
+                f"{part}-{name.split(',')[0].replace(' ', '-')}",
+                ase_atoms(run), GAMMA, environment, **tags_of(run) | tags,
+            ).e0
+            for part, run in parts.items()
+        }  # fmt: skip
+        found[name] = energies["with-K"] - energies["host"] - energies["atom"]
+    for name, value in found.items():
+        print(f"{name:25s} {value:9.4f} {value - found['PW 600 eV']:+15.4f}")
+
+
+def charges(runs: Runs, with_ion: Run) -> None:
+    """Print the Bader charge of K and of the layers' carbon on ever finer grids."""
+    print(f"{'grid':25s} {'K, near-grid (e)':>17s} {'K, weight (e)':>14s} {'all C (e)':>10s}")
+    lattice = with_ion.structure.lattice
+    for name, factor in GRIDS.items():
+        step = 0.215 / factor
+        points = [max(1, round(length / step)) for length in lattice.abc]
+        grid = dict(zip(("NGXF", "NGYF", "NGZF"), points, strict=True))
+        densities = {"LCHARG": ".TRUE.", "LAECHG": ".TRUE."}
+        folder = f"charges-{name.replace(' ', '-')}"
+        tags = tags_of(with_ion) | densities | grid
+        run = runs.run(folder, ase_atoms(with_ion), GAMMA, **tags)
+        near, weight = bader_folder(runs.folder / folder, algorithms=("near-grid", "weight"))
+        if near.net is None or weight.net is None:
+            sys.exit(f"{runs.folder / folder} does not say how many electrons an atom has")
+        symbols = [site.specie.symbol for site in run.structure]
+        carbon = sum(net for net, symbol in zip(near.net, symbols, strict=True) if symbol == "C")
+        ion = symbols.index("K")
+        print(f"{name:25s} {near.net[ion]:17.4f} {weight.net[ion]:14.4f} {carbon:10.4f}")
+
+
+def main() -> None:
+    """Compute what is missing and print both tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="run folders are kept here")
+    parser.add_argument("--db", default="reference", help="where the geometries are")
+    parser.add_argument("--model", default="MoS2@NC")
+    parser.add_argument("--site", default="gallery-1")
+    parser.add_argument("--only", choices=("binding", "charges"))
+    arguments = parser.parse_args()
+    with ResultStore.open(arguments.db) as store:
+        with_ion = stored(store, f"{arguments.model}/K-{arguments.site}/relax")
+        parts = {
+            "with-K": with_ion,
+            "host": stored(store, f"{arguments.model}/relax"),
+            "atom": stored(store, "K atom/molecule"),
+        }
+    runs = Runs(arguments.folder, {})
+    if arguments.only != "charges":
+        binding(runs, parts)
+    if arguments.only != "binding":
+        charges(runs, with_ion)
+
+
+if __name__ == "__main__":
+    main()
