@@ -83,6 +83,7 @@ class GpawEngine:
         notes = {
             "electrons": f"{self._n_electrons} valence electrons of GPAW's data sets, total charge "
             f"{self._charge:+d} e",
+            "forces": "less their mean, the drift that grids cause, as in VASP",
             "SCF": f"density mixed by {mixing_ladder(None)[0]}; where that fails more patiently, "
             "and engine.json says so under 'remarks'",
         }

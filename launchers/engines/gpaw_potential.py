@@ -16,6 +16,7 @@ from .gpaw_cells import Placement, open_axes, placement
 from .gpaw_dispersion import Dispersion, dispersion_of
 from .gpaw_input import Mixing, mixing_ladder, starting_moments
 from .gpaw_levels import weights
+from .gpaw_moves import take_along
 from .poscars import Poscar
 from .potentials import Evaluation, FloatArray, KPoints, ScfCycle
 from .stopping import Interrupted, Stopper
@@ -89,6 +90,8 @@ class GpawPotential:
         if self._dispersion is not None:
             more, pull = self._dispersion.evaluate(positions)
             energy, free_energy, forces = energy + more, free_energy + more, forces + pull
+        # Grids pull at all atoms together, and a relaxation would drift: taken off, as VASP does.
+        forces = forces - forces.mean(axis=0)
         if not (np.isfinite(forces).all() and np.isfinite(free_energy)):
             raise EngineError(f"GPAW: energy or forces are not finite; see {self._log}")
         if not self._run.settings.is_static:
@@ -163,6 +166,8 @@ class GpawPotential:
             mixing = self._ladder[0]
             if self.calculator is None:
                 self.calculator = self._fresh(mixing)
+            else:
+                take_along(self.calculator, atoms)
             cycles: list[ScfCycle] = []
             try:
                 for context in self.calculator.iconverge(atoms, need_wfs=True):
