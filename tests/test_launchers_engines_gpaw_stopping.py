@@ -1,6 +1,7 @@
 """GPAW runs that are cut within a self-consistent field, and bands in several processes."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -130,8 +131,11 @@ def test_images_in_processes_have_the_same_energies(tmp_path):
     found = parse_band(shared, initial=None, final=None)
     assert found.n_cores == 3
     for i in range(5):
-        names = [path / f"{i:02d}" / "OSZICAR" for path in (alone, shared)]
-        assert names[0].read_text() == names[1].read_text()
+        texts = [(path / f"{i:02d}" / "OSZICAR").read_text() for path in (alone, shared)]
+        one, other = ([float(f) for f in re.findall(r"F= (\S+)", text)] for text in texts)
+        assert len(one) >= 1
+        # Not the same bits: FFTW tries ways and takes the fastest, which differs from run to run.
+        assert one == pytest.approx(other, abs=1e-7)
     assert all((shared / f"{i:02d}" / "WAVECAR.gpw").exists() for i in (1, 2, 3))
 
 
