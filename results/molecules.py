@@ -7,6 +7,7 @@ from ase import Atoms
 from pymatgen.core import Molecule, Structure
 
 from ..structures.errors import RunError
+from ..structures.gaps import widest_gap
 from .records import Floats, Vibrations
 
 _FLAT = 1e-3  # of the largest; a smaller singular value is no motion of its own
@@ -72,13 +73,8 @@ def in_one_piece(structure: Structure) -> Floats:
     >>> round(float(np.ptp(in_one_piece(pair)[:, 0])), 6)
     0.8
     """
-    fractions = np.asarray(structure.frac_coords) % 1.0
-    for axis in range(3):
-        ordered = np.sort(fractions[:, axis])
-        gaps = np.diff(ordered, append=ordered[0] + 1.0)
-        start = ordered[(int(gaps.argmax()) + 1) % len(ordered)]
-        fractions[:, axis] = (fractions[:, axis] - start + 1e-9) % 1.0
-    return np.asarray(fractions @ structure.lattice.matrix)
+    columns = [widest_gap(column).unfolded(column) for column in structure.frac_coords.T]
+    return np.asarray(np.transpose(columns) @ structure.lattice.matrix)
 
 
 def rigid_motions(atoms: Atoms) -> Floats:

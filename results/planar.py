@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 from pymatgen.core import Structure
 
+from ..structures.gaps import widest_gap
 from .records import Floats
 
 
@@ -62,10 +63,7 @@ def normal_height(structure: Structure) -> float:
 
 def vacuum_middle(structure: Structure) -> float:
     """Return z in the middle of the widest stretch without atoms, in Angstrom."""
-    ordered = np.sort(structure.frac_coords[:, 2] % 1.0)
-    gaps = np.diff(ordered, append=ordered[0] + 1.0)
-    widest = int(gaps.argmax())
-    return float((ordered[widest] + gaps[widest] / 2) % 1.0) * normal_height(structure)
+    return widest_gap(structure.frac_coords[:, 2]).middle * normal_height(structure)
 
 
 def heights_above(structure: Structure, start: float) -> Floats:

@@ -7,6 +7,7 @@ import numpy as np
 from pymatgen.core import Structure
 
 from .errors import StructureError
+from .gaps import widest_gap
 
 MIN_DISTANCE = 0.7  # Angstrom; below the shortest bond there is (H-H, 0.74)
 
@@ -89,11 +90,9 @@ def vacuum_of(structure: Structure) -> float:
     >>> round(vacuum_of(mx2_monolayer(c=20.0)), 3)
     16.828
     """
-    heights = np.sort(structure.frac_coords[:, 2] % 1.0)
-    steps = np.diff(np.append(heights, heights[0] + 1.0))
     a, b, c = structure.lattice.matrix
     normal = np.cross(a, b) / np.linalg.norm(np.cross(a, b))
-    return float(steps.max() * abs(c @ normal))
+    return widest_gap(structure.frac_coords[:, 2]).width * float(abs(c @ normal))
 
 
 def facing_planes(

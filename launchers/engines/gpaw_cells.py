@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...structures.errors import EngineError
+from ...structures.gaps import widest_gap
 from .potentials import FloatArray
 from .tags import Settings
 
@@ -75,18 +76,14 @@ def placement(
     heights = 1 / np.linalg.norm(np.linalg.inv(lattice), axis=0)
     shift, wrap = np.zeros(3), np.zeros_like(fractional)
     for axis in axes:
-        inside = fractional[:, axis] % 1.0
-        ordered = np.sort(inside)
-        gaps = np.diff(ordered, append=ordered[0] + 1.0)
-        widest = int(gaps.argmax())
-        if gaps[widest] * heights[axis] < MIN_GAP:
+        gap = widest_gap(fractional[:, axis])
+        if gap.width * heights[axis] < MIN_GAP:
             raise EngineError(
                 f"INCAR: IDIPOL (or LMONO) asks for no periodic images along axis {axis + 1}, but "
-                f"only {gaps[widest] * heights[axis]:.1f} Angstrom are empty there; {MIN_GAP:.1f} "
+                f"only {gap.width * heights[axis]:.1f} Angstrom are empty there; {MIN_GAP:.1f} "
                 "are wanted. Enlarge the box, or drop the tag."
             )
-        start = ordered[(widest + 1) % len(ordered)]
-        together = (inside - start + 1e-9) % 1.0 - 1e-9 + start
+        together = gap.unfolded(fractional[:, axis]) + gap.above
         wrap[:, axis] = np.round(together - fractional[:, axis])
         middle = (together.max() + together.min()) / 2
         shift[axis] = round((0.5 - middle) * grid[axis]) / grid[axis]

@@ -11,6 +11,7 @@ from ase.data import atomic_numbers, chemical_symbols
 from numpy.typing import NDArray
 
 from ...structures.errors import EngineError
+from ...structures.gaps import widest_gap
 from .levels import electronic_entropy, fermi_occupation, find_fermi_level
 from .orbitals import parameters
 from .poscars import Poscar
@@ -310,20 +311,17 @@ def in_one_piece(positions: FloatArray, lattice: FloatArray) -> FloatArray:
     >>> round(float(np.ptp(in_one_piece(pair, 30.0 * np.eye(3))[:, 0])), 9)
     1.0
     """
-    fractions = positions @ np.linalg.inv(lattice) % 1.0
+    fractions = positions @ np.linalg.inv(lattice)
     heights = 1 / np.linalg.norm(np.linalg.inv(lattice), axis=0)
     for axis in range(3):
-        ordered = np.sort(fractions[:, axis])
-        gaps = np.diff(ordered, append=ordered[0] + 1.0)
-        widest = int(gaps.argmax())
-        if gaps[widest] * heights[axis] < MIN_GAP:
+        gap = widest_gap(fractions[:, axis])
+        if gap.width * heights[axis] < MIN_GAP:
             raise EngineError(
                 f"INCAR: IDIPOL = 4 or LMONO asks for a molecule in a box, but only "
-                f"{gaps[widest] * heights[axis] * BOHR:.1f} Angstrom are empty along axis "
+                f"{gap.width * heights[axis] * BOHR:.1f} Angstrom are empty along axis "
                 f"{axis + 1}; {MIN_GAP * BOHR:.1f} are wanted. Enlarge the box, or drop the tag."
             )
-        start = ordered[(widest + 1) % len(ordered)]
-        fractions[:, axis] = (fractions[:, axis] - start + 1e-9) % 1.0
+        fractions[:, axis] = gap.unfolded(fractions[:, axis])
     return fractions @ lattice
 
 
