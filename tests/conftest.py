@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -365,6 +366,19 @@ def gpaw() -> None:
         why_not = "GPAW is not installed (heterofire setup gpaw)"
         print(f"tests on GPAW are skipped: {why_not}", file=sys.stderr)
         pytest.skip(why_not)
+
+
+@pytest.fixture
+def start_seconds() -> float:
+    """How long a worker's start takes on this machine, as busy as it is now.
+
+    Limits of time are meant for what is waited for, not for Python's start on a machine that runs
+    other tests beside this one.
+    """
+    imports = "import heterofire.launchers.worker, heterofire.workflows.tasks, custodian.vasp.jobs"
+    started = time.monotonic()
+    subprocess.run([sys.executable, "-P", "-c", imports], check=True)
+    return time.monotonic() - started
 
 
 @pytest.fixture

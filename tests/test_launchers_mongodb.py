@@ -136,13 +136,15 @@ def test_documents_stay_far_below_the_limit(tmp_path):
     assert sizes[largest] < 1_000_000
 
 
-def test_a_mongodb_server_that_is_not_there_is_one_clear_error(tmp_path, heterofire, molecules):
+def test_a_mongodb_server_that_is_not_there_is_one_clear_error(
+    tmp_path, heterofire, molecules, start_seconds
+):
     (tmp_path / "molecules.yaml").write_text(molecules)
     uri = "mongodb://127.0.0.1:9/fireworks"
     (tmp_path / "my_launchpad.yaml").write_text(f"host: {uri}\nuri_mode: true\nname: fireworks\n")
     started = time.monotonic()
     done = heterofire(tmp_path, "status")
-    assert time.monotonic() - started < 14  # 10 s, and Python's start on a busy machine
+    assert time.monotonic() - started < 10 + 2 * start_seconds
     assert done.returncode == 1
     assert "my_launchpad.yaml" in done.stderr
     assert "Traceback" not in done.stderr
@@ -175,7 +177,7 @@ def test_a_job_finds_the_server_whose_address_is_in_its_environment(tmp_path, mo
 )
 @pytest.mark.parametrize("way", ["fields", "uri"])
 def test_a_wrong_password_is_told_at_once_and_not_shown(
-    tmp_path, start_mongodb, heterofire, arguments, way
+    tmp_path, start_mongodb, heterofire, arguments, way, start_seconds
 ):
     server = start_mongodb("--refuse")
     if way == "fields":
@@ -185,7 +187,7 @@ def test_a_wrong_password_is_told_at_once_and_not_shown(
         (tmp_path / "my_launchpad.yaml").write_text(f"host: {uri}\nuri_mode: true\nname: fw\n")
     started = time.monotonic()
     done = heterofire(tmp_path, *arguments)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 5 + 2 * start_seconds
     assert done.returncode == 1
     assert "refuses the login" in done.stderr
     assert "my_launchpad.yaml" in done.stderr
@@ -193,13 +195,13 @@ def test_a_wrong_password_is_told_at_once_and_not_shown(
     assert "Traceback" not in done.stderr
 
 
-def test_a_host_that_says_nothing_is_told_within_seconds(tmp_path, heterofire):
+def test_a_host_that_says_nothing_is_told_within_seconds(tmp_path, heterofire, start_seconds):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         (tmp_path / "my_launchpad.yaml").write_text(f"host: 127.0.0.1\nport: {port}\nname: fw\n")
         started = time.monotonic()
         done = heterofire(tmp_path, "status")
-    assert time.monotonic() - started < 14  # 8 s for the host, the rest is Python's start
+    assert time.monotonic() - started < 8 + 2 * start_seconds  # 8 s for the host
     assert done.returncode == 1
     assert "does not answer" in done.stderr
 
