@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
 import numpy as np
-from pymatgen.core import Structure
+from pymatgen.core import Lattice, Structure
 
 from .checks import check_structure, facing_planes, vacuum_of
 from .doping import Face, graphitic_nitrogen, substituted_chalcogens
@@ -80,6 +80,7 @@ class Model:
     twist_deg: float | None
     gap: float | None  # Angstrom between the facing planes of film and substrate
     vacuum: float  # Angstrom above the film
+    least_vacuum: float = 15.0  # Angstrom that must be left when something is put on it
     source: str
     notes: tuple[str, ...]
     own_cells: Mapping[str, Floats] = field(default_factory=dict)  # "top": (2, 2) unstrained, A
@@ -100,6 +101,36 @@ def model_names() -> tuple[str, ...]:
     ('MoS2@C', 'MoS2@NC', 'MoSSe@NC', 'MoSSe(outer)@NC')
     """
     return tuple(RECIPES)
+
+
+def with_vacuum(model: Model, vacuum: float) -> Model:
+    """Return a model in a cell with more or less vacuum, its atoms where they were.
+
+    Parameters
+    ----------
+    vacuum
+        In Angstrom above the film; three quarters of it must be left above what is put on the
+        model, where those are less than the usual 15.
+
+    Examples
+    --------
+    >>> model = with_vacuum(build_model("MoS2@NC"), 14.0)
+    >>> round(model.vacuum, 6), round(model.structure.lattice.c, 3), round(model.gap, 3)
+    (14.0, 20.572, 3.4)
+    """
+    old = model.structure.lattice.matrix
+    normal = np.cross(old[0], old[1])
+    more = (vacuum - model.vacuum) / (old[2] @ normal / np.linalg.norm(normal)) * old[2]
+    structure = Structure(
+        Lattice([old[0], old[1], old[2] + more], pbc=model.structure.lattice.pbc),
+        model.structure.species_and_occu,
+        model.structure.cart_coords,
+        coords_are_cartesian=True,
+        site_properties=model.structure.site_properties,
+    )
+    check_structure(structure)
+    least = min(model.least_vacuum, 0.75 * vacuum)
+    return replace(model, structure=structure, vacuum=vacuum_of(structure), least_vacuum=least)
 
 
 def build_model(

@@ -29,7 +29,6 @@ Region = Literal["gallery", "outer"]
 Floats = NDArray[np.float64]
 
 GALLERY_GAP = 5.8  # Angstrom between the facing planes when K is between them
-MIN_VACUUM = 15.0  # Angstrom that must be left above the ion
 # Shannon's radii for coordination number 6 (Acta Cryst. A32 (1976) 751).
 ION_RADII = {"Li": 0.76, "Na": 1.02, "K": 1.38, "Rb": 1.52, "Cs": 1.67, "Mg": 0.72, "Ca": 1.00}
 # The same for anions; van der Waals radii for C and N, which puts K in KC8 at the measured 3.07.
@@ -253,7 +252,7 @@ def insert_ion(
     Raises
     ------
     StructureError
-        Less than 15 Angstrom of vacuum would be left.
+        Less vacuum would be left than the model wants: 15 Angstrom, or what `with_vacuum` says.
 
     Examples
     --------
@@ -270,10 +269,10 @@ def insert_ion(
     filled = face.host.copy()
     flags = {"selective_dynamics": [True] * 3} if "selective_dynamics" in _keys(filled) else None
     filled.append(ion, [*site.frac_coords[:2], z], properties=flags)
-    if vacuum_of(filled) < MIN_VACUUM - 1e-6:
+    if vacuum_of(filled) < model.least_vacuum - 1e-6:
         raise StructureError(
             f"{ion} on {site.name} of {model.name} leaves {vacuum_of(filled):.1f} Angstrom of "
-            f"vacuum, less than {MIN_VACUUM}; build the model with a larger vacuum"
+            f"vacuum, less than {model.least_vacuum:.1f}; build the model with a larger vacuum"
         )
     return filled
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from heterofire.launchers.engines.bands import learned
 from heterofire.launchers.engines.hessians import SOFTEST, model_hessian
 from heterofire.launchers.engines.poscars import Poscar
+from heterofire.launchers.engines.search_memory import forget, recall, remember
 from heterofire.launchers.engines.searching import (
     LONGEST,
     QuasiNewton,
@@ -98,3 +99,62 @@ def test_bands_do_not_learn_from_negative_curvature():
     s = np.array([0.1, 0.0, 0.0])
     np.testing.assert_array_equal(learned(hessian, s, np.array([-0.5, 0.2, 0.1])), hessian)
     assert not np.array_equal(learned(hessian, s, np.array([2.0, 0.2, 0.1])), hessian)
+
+
+def test_layers_that_touch_have_the_stiffness_of_graphite():
+    sheet, other = graphene(size=(3, 3, 1), vacuum=6.0), graphene(size=(3, 3, 1), vacuum=6.0)
+    other.translate([1.23, 0.71, 3.35])
+    both = sheet + other
+    both.cell[2, 2] = 30.0
+    poscar = Poscar(
+        comment="",
+        lattice=np.array(both.cell),
+        symbols=tuple(both.symbols),
+        fractional=both.get_scaled_positions(),
+        movable=None,
+    )
+    hessian = model_hessian(poscar, poscar.positions) - SOFTEST * np.eye(3 * len(both))
+    apart = np.zeros((36, 3))
+    apart[18:, 2] = 1.0
+    area = np.linalg.norm(np.cross(both.cell[0], both.cell[1]))
+    stiffness = apart.ravel() @ hessian @ apart.ravel() / area
+    assert 0.03 < stiffness < 0.15  # eV/Angstrom^4; c33 of graphite over its spacing is 0.068
+    along = np.roll(apart, 1, axis=1).ravel()
+    assert along @ hessian @ along < 0.3 * stiffness * area  # layers slide more easily
+
+
+# ---- what is remembered between the parts of a relaxation -------------------------------------
+
+
+def bowl(search, curvatures, x, n_steps):
+    """Make some steps in a bowl around the origin; return where they end."""
+    for _ in range(n_steps):
+        x = x + search.next_move(x, -curvatures * x, float(curvatures @ x**2 / 2))
+    return x
+
+
+def test_a_search_goes_on_with_what_it_learnt(tmp_path):
+    curvatures, model = np.array([60.0, 8.0, 0.4]), np.diag([20.0, 20.0, 5.0])
+    first = recall(tmp_path, model)
+    x = bowl(first, curvatures, np.array([0.2, -0.3, 0.5]), 6)
+    remember(tmp_path, first)
+    second = recall(tmp_path, model)
+    np.testing.assert_array_equal(second.hessian, first.hessian)
+    assert second.radius == first.radius
+    again, anew = (bowl(search, curvatures, x, 3) for search in (second, QuasiNewton(model)))
+    assert curvatures @ again**2 < 0.1 * (curvatures @ anew**2)
+    forget(tmp_path)
+    np.testing.assert_array_equal(recall(tmp_path, model).hessian, model)
+
+
+@pytest.mark.parametrize("what", ["torn", "empty", "other atoms", "not finite", "no archive"])
+def test_a_memory_that_does_not_fit_is_told_and_not_taken(tmp_path, capsys, what):
+    model = np.diag([20.0, 20.0, 5.0])
+    contents = {"other atoms": np.eye(6), "not finite": np.full((3, 3), np.nan)}
+    remember(tmp_path, QuasiNewton(contents.get(what, model)))
+    path = tmp_path / "HESSIAN.npz"
+    whole = path.read_bytes()
+    if what in ("torn", "empty", "no archive"):
+        path.write_bytes({"torn": whole[:200], "empty": b"", "no archive": b"text"}[what])
+    np.testing.assert_array_equal(recall(tmp_path, model).hessian, model)
+    assert "HESSIAN.npz" in capsys.readouterr().err

@@ -6,7 +6,7 @@ import pytest
 
 from heterofire.structures.checks import facing_planes, gap_between, vacuum_of
 from heterofire.structures.errors import InputError, StructureError
-from heterofire.structures.models import build_model
+from heterofire.structures.models import build_model, with_vacuum
 from heterofire.structures.sites import candidate_sites, find_sites, insert_ion, lift_film
 
 
@@ -190,3 +190,23 @@ def test_too_little_vacuum_for_the_ion_is_refused():
     model = build_model("MoS2@NC", vacuum=16.0)
     with pytest.raises(StructureError, match="larger vacuum"):
         insert_ion(model, find_sites(model, "gallery", max_sites=1)[0])
+
+
+def test_a_vacuum_made_small_on_purpose_has_room_for_the_ion():
+    model = with_vacuum(build_model("MoS2@NC"), 14.0)
+    for region in ("gallery", "outer"):
+        filled = insert_ion(model, find_sites(model, region, max_sites=1)[0])
+        assert 10.5 <= vacuum_of(filled) < 14.0
+    tight = with_vacuum(model, 8.0)
+    with pytest.raises(StructureError, match=r"less than 6\.0; build the model"):
+        insert_ion(tight, find_sites(tight, "gallery", max_sites=1)[0])
+
+
+def test_another_vacuum_moves_no_atom_against_another():
+    model = build_model("MoSSe@NC")
+    other = with_vacuum(model, 14.0)
+    assert other.vacuum == pytest.approx(14.0)
+    np.testing.assert_allclose(
+        other.structure.distance_matrix, model.structure.distance_matrix, atol=1e-9
+    )
+    np.testing.assert_allclose(other.structure.cart_coords, model.structure.cart_coords)

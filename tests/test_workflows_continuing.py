@@ -112,14 +112,18 @@ def test_a_relaxation_in_parts_ends_where_one_in_one_go_does(
         assert halt.n_parts == n_parts
         assert not is_finished(calculation, folder)
         assert prepare_folder(calculation, store, folder) == "resumed"
+        assert (folder / "HESSIAN.npz").exists(), "what was learnt goes along"
     run_vasp(folder, engine_command("xtb"))
     assert is_finished(calculation, folder)
+    assert not (folder / "HESSIAN.npz").exists()
     run = parse_run(folder)
     assert run.status == "converged"
     assert run.e0 == pytest.approx(uninterrupted.e0, abs=2e-3)
     assert [part.ended for part in run.parts] == ["walltime", "walltime"]
     n_last = n_lines(folder)
     assert run.n_ionic_steps == n_last + sum(part.n_ionic_steps for part in run.parts)
+    # Each part computes the last geometry once more, and has its first step still to judge.
+    assert run.n_ionic_steps <= uninterrupted.n_ionic_steps + 4
     assert run.incar["NSW"] == RELAX["NSW"]
     first = run.initial_structure.frac_coords - calculation.structure.frac_coords
     assert np.abs(first - np.round(first)).max() < 1e-6

@@ -9,6 +9,7 @@ from .kpoints import widest_spacing
 from .potcars import enmax
 
 _VACUUM = 15.0  # Angstrom
+_NO_IMAGES = 10.0  # Angstrom, where no field of images reaches the slab: only its tails meet
 _METAL_SPACING = 0.35  # 1/Angstrom, 2 pi included
 _PULAY = 1.3  # ENCUT over ENMAX where the cell relaxes
 _CUBIC = 1e-3  # Angstrom
@@ -39,7 +40,7 @@ def input_warnings(
     """
     checks = (
         () if engine == "gpaw" and "ENCUT" not in incar else _cutoff(case, incar, symbols),
-        _vacuum(case),
+        _vacuum(case, _NO_IMAGES if engine == "gpaw" and incar.get("IDIPOL") == 3 else _VACUUM),
         _dipole(case, incar),
         _metal(case),
         _charged_box(case),
@@ -68,10 +69,10 @@ def _cutoff(case: Case, incar: Mapping[str, Any], symbols: tuple[str, ...]) -> I
         )
 
 
-def _vacuum(case: Case) -> Iterator[str]:
-    if case.kind == "slab" and case.shape.vacuum < _VACUUM:
+def _vacuum(case: Case, least: float) -> Iterator[str]:
+    if case.kind == "slab" and case.shape.vacuum < least:
         yield (
-            f"vacuum {case.shape.vacuum:.1f} Angstrom is below {_VACUUM:g}: periodic images of "
+            f"vacuum {case.shape.vacuum:.1f} Angstrom is below {least:g}: periodic images of "
             "the slab see each other. Make c longer, or say is_slab=False for a crystal."
         )
 

@@ -19,7 +19,7 @@ from ..structures.catalogue import build_named
 from ..structures.crystals import crystal_facts
 from ..structures.edits import hold_atoms
 from ..structures.formats import read_structure
-from ..structures.models import Model
+from ..structures.models import Model, with_vacuum
 from ..structures.mof_clusters import cluster_names
 from ..structures.molecule_library import library_names
 from ..structures.sites import find_sites, insert_ion
@@ -89,6 +89,8 @@ def plan_study(
         add_adatom(planner, adatom)
     for wanted in study.hosts_in(profile):
         model = build_named(wanted.model, study.size(profile), planner.crystals)
+        if (vacuum := study.vacuums.get(profile)) is not None:
+            model = with_vacuum(model, vacuum)
         add_host(planner, _held(model, study.held_layers.get(profile, ())), wanted.parts)
     for route in study.routes:
         add_route(planner, route)

@@ -182,6 +182,9 @@ class Study(_Part):
     ion: str = "K"
     hosts: tuple[Host, ...] = ()
     sizes: dict[Profile, Size] = {}
+    # Angstrom above the film, where the model's own 20 are not wanted: what computes without
+    # periodic images along c needs less, and its cost goes with the cell.
+    vacuums: dict[Profile, Annotated[float, Field(ge=8.0, le=60.0)]] = {}
     held_layers: dict[Profile, tuple[Literal["bottom", "top"], ...]] = {}  # of hosts of two layers
     sites: tuple[Sites, ...] = ()
     # Binding energies come from one more field with k-points at most this far apart (1/Angstrom),

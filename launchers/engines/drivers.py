@@ -7,7 +7,7 @@ from .freedom import Freedom
 from .hessians import model_hessian
 from .poscars import Poscar
 from .potentials import Potential
-from .searching import QuasiNewton
+from .search_memory import forget, recall, remember
 from .stopping import Stopper
 from .tags import Settings
 from .writing import CONVERGED, STOPPED, RunFiles
@@ -64,7 +64,7 @@ def run_relaxation(
     """
     freedom = Freedom(poscar)
     positions = poscar.positions
-    search = QuasiNewton(freedom.reduce_matrix(model_hessian(poscar, positions)))
+    search = recall(files.folder, freedom.reduce_matrix(model_hessian(poscar, positions)))
     previous: float | None = None
     status, remark, force = "unconverged", "", 0.0
     for step in range(1, settings.nsw + 1):
@@ -73,6 +73,7 @@ def run_relaxation(
         report(files.step(evaluation, positions), force)
         if is_converged(settings.ediffg, force, evaluation.free_energy, previous):
             status, remark = "converged", CONVERGED
+            forget(files.folder)
             break
         if stop := stopper.check():
             status, remark = "stopped", STOPPED[stop]
@@ -81,6 +82,7 @@ def run_relaxation(
         if step < settings.nsw:
             reduced = freedom.reduce(evaluation.forces)
             move = search.next_move(freedom.reduce(positions), reduced, evaluation.free_energy)
+            remember(files.folder, search)
             positions = positions + freedom.expand(move)
     files.finish(remark, potential)
     return Outcome(

@@ -14,7 +14,7 @@ from .tags import Settings
 
 _LAYERS = {1: "yz", 2: "xz", 3: "xy"}  # IDIPOL: the plane of the dipole layer
 _DENSITY = 1e-4  # electrons per valence electron at EDIFF = 1e-4 and above; GPAW's own
-_EIGENSTATES = 4e-8  # eV^2 per valence electron, plane waves; GPAW's own
+_EIGENSTATES = 4e-8  # eV^2 per valence electron at EDIFF = 1e-4, plane waves; GPAW's own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,12 +159,15 @@ def starting_moments(settings: Settings, n_atoms: int) -> FloatArray:
 
 
 def _convergence(settings: Settings) -> dict[str, Any]:
-    """Return GPAW's criteria: EDIFF as it is, those of density and wave functions scaled by it."""
-    factor = min(1.0, settings.ediff / 1e-4)
+    """Return GPAW's criteria: EDIFF as it is, those of density and wave functions scaled by it.
+
+    That of the density is never weaker than GPAW's own: forces follow it to first order.
+    """
+    factor = settings.ediff / 1e-4
     return {
         "energy": {"name": "energy", "tol": settings.ediff, "relative": False},
-        "density": max(1e-7, _DENSITY * factor**0.5),
-        "eigenstates": _EIGENSTATES * factor,
+        "density": max(1e-7, _DENSITY * min(1.0, factor) ** 0.5),
+        "eigenstates": _EIGENSTATES * min(10.0, factor),
     }
 
 

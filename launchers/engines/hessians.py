@@ -2,17 +2,22 @@
 
 A unit matrix treats a C-C bond and a K atom that slides over a layer alike and costs dozens
 of extra steps. Bond stiffness falls as 1/r^3 (Badger, J. Chem. Phys. 2, 128 (1934)); beyond
-the sum of covalent radii it fades exponentially, as in Lindh et al., CPL 241, 423 (1995).
+the sum of covalent radii it fades exponentially, as in Lindh et al., CPL 241, 423 (1995). Layers
+that only touch have springs of their own, without which a whole layer would leap.
 """
 
 import numpy as np
 from ase.data import atomic_numbers, covalent_radii
+from ase.data.vdw_alvarez import vdw_radii
 
 from .poscars import Poscar
 from .potentials import FloatArray
 
 BOND = 130.0  # eV Angstrom: 45 eV/Angstrom^2 at the 1.42 Angstrom of graphene
 FADE = 6.0  # per unit of r / (sum of covalent radii)
+# eV/Angstrom^2 of a pair that touches: graphite's c33 of 36.5 GPa is 0.068 eV/Angstrom^4 a layer.
+CONTACT = 0.08
+DECAY = 3.5  # 1/Angstrom, beyond the sum of van der Waals radii (Alvarez, Dalton 42, 8617 (2013))
 ACROSS = 0.12  # stiffness across a bond (bending) as a part of that along it
 REACH = 6.0  # Angstrom
 SOFTEST = 0.1  # eV/Angstrom^2, smallest curvature of the model: layers slide easily
@@ -29,7 +34,8 @@ def model_hessian(poscar: Poscar, positions: FloatArray) -> FloatArray:
         Cartesian, (n, 3), Angstrom.
     """
     n_atoms = len(positions)
-    radii = np.array([covalent_radii[atomic_numbers[s]] for s in poscar.symbols])
+    numbers = [atomic_numbers[symbol] for symbol in poscar.symbols]
+    bonded, touching = covalent_radii[numbers], vdw_radii[numbers]
     hessian = np.zeros((n_atoms, 3, n_atoms, 3))
     for shift in _shifts(poscar.lattice):
         vectors = positions[None] + shift - positions[:, None]
@@ -37,8 +43,9 @@ def model_hessian(poscar: Poscar, positions: FloatArray) -> FloatArray:
         near = (distance > 0.1) & (distance < REACH)
         for i, j in np.argwhere(near):
             r = distance[i, j]
-            stretch = max(0.0, r / (radii[i] + radii[j]) - 1)
-            stiffness = BOND / r**3 * np.exp(-FADE * stretch)
+            stretch = max(0.0, r / (bonded[i] + bonded[j]) - 1)
+            apart = max(0.0, r - touching[i] - touching[j])
+            stiffness = BOND / r**3 * np.exp(-FADE * stretch) + CONTACT * np.exp(-DECAY * apart)
             unit = vectors[i, j] / r
             block = stiffness * (ACROSS * np.eye(3) + (1 - ACROSS) * np.outer(unit, unit))
             hessian[i, :, i, :] += block

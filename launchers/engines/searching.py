@@ -28,13 +28,25 @@ class QuasiNewton:
     ----------
     hessian
         (n, n), eV/Angstrom^2.
+    radius
+        Angstrom, largest component of the first step.
     """
 
-    def __init__(self, hessian: FloatArray) -> None:
+    def __init__(self, hessian: FloatArray, *, radius: float = LONGEST) -> None:
         self._hessian = hessian.copy()
-        self._radius = LONGEST
+        self._radius = radius
         self._base: _Point | None = None  # the last point that was kept
         self._foreseen = 0.0  # energy change that the model expected of the last step, eV
+
+    @property
+    def hessian(self) -> FloatArray:
+        """Return what is known of the curvature, (n, n), eV/Angstrom^2."""
+        return self._hessian
+
+    @property
+    def radius(self) -> float:
+        """Return the largest component that the next step may have, Angstrom."""
+        return self._radius
 
     def next_move(self, x: FloatArray, force: FloatArray, energy: float) -> FloatArray:
         """Return the displacement (n,) to the next point.
