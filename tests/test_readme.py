@@ -25,7 +25,7 @@ def bash(commands, folder, **environment):
         capture_output=True,
         text=True,
         env=os.environ | {"PATH": path} | environment,
-        timeout=3000,
+        timeout=7200,  # only against a hang: a machine that is busy with other tests takes its time
         check=False,
     )
 
