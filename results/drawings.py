@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 
 import pandas as pd
 from matplotlib.artist import Artist
@@ -14,6 +15,7 @@ from .published import printed_orderings
 from .records import Property
 
 WIDTH = 3.5  # inches: one column of a journal
+_LETTERS = 22  # of a remark, to the inch
 _LAST = ("published", r"$E_\mathrm{F}$")  # in a legend
 
 
@@ -64,6 +66,13 @@ def add_legend(figure: Figure, axes: Sequence[Axes], *, columns: int = 6) -> Non
         handlelength=1.4,
         columnspacing=1.0,
     )
+
+
+def add_remarks(figure: Figure, remarks: Sequence[str]) -> None:
+    """Put remarks below everything, in as many lines as the width of the figure wants."""
+    width = int(_LETTERS * figure.get_figwidth())
+    lines = [part for remark in remarks for part in wrap(remark, width, break_on_hyphens=False)]
+    figure.supxlabel("\n".join(lines), fontsize=5.5, color="0.35")
 
 
 def poor_remark(frame: pd.DataFrame, how: str) -> tuple[str, ...]:

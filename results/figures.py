@@ -15,7 +15,7 @@ from matplotlib import ft2font
 from .. import __version__
 from ..structures.errors import RunError
 from ..structures.files import write_atomic
-from .drawings import Source
+from .drawings import Source, add_remarks
 from .figure_definitions import FigureDefinition, definition_of, number_of
 from .figure_files import DPI, KINDS, STYLE, font_name, render
 from .figure_records import FigureFile, FigureRecord
@@ -115,8 +115,7 @@ def render_figure(stored: StoredStudy, name: str, kinds: Collection[str] = KINDS
             rows=tuple(reader.rows(chosen, definition.arrays)),
         )
         said = f"engine {stored.engine}, method {record.method}, profile {stored.profile}"
-        lines = "\n".join([said, *drawing.remarks])
-        drawing.figure.supxlabel(lines, fontsize=5.5, color="0.35")
+        add_remarks(drawing.figure, [said, *drawing.remarks])
         paper = f" (Fig. {number})" if number else ""
         title = f"{definition.title}{paper}: {stored.study}, {said}"
         contents = render(drawing.figure, record, title, kinds)

@@ -22,7 +22,7 @@ from heterofire.results.foreign_runs import Reading, guarded, read_candidate
 from heterofire.results.run_discovery import Candidate, find_runs
 from heterofire.results.store import ResultStore
 
-CORPUS = Path(os.environ.get("HETEROFIRE_VASP_CORPUS", ""))
+CORPUS = Path(os.environ.get("HETEROFIRE_VASP_CORPUS", "")).resolve()  # as collect names files
 HAS_CORPUS = (CORPUS / "reference.yaml").is_file()
 pytestmark = pytest.mark.skipif(
     not HAS_CORPUS, reason="HETEROFIRE_VASP_CORPUS does not name a folder with reference.yaml"

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from heterofire.results.barriers import fit_barrier
+from heterofire.results.drawings import add_remarks, panels
 from heterofire.results.figure_data import dos_frame, profile_frame
 from heterofire.results.figures import draw_figure
 from heterofire.results.plots import plot_binding, plot_dos, plot_profile, plot_reactions
@@ -85,6 +86,7 @@ def test_a_host_with_binding_energies_alone_is_in_their_figure_and_in_no_other(f
 
 _DRAW = """
 import sys, pathlib
+from heterofire.results.drawings import add_remarks, panels
 from heterofire.results.figures import draw_figure
 from heterofire.results.store import ResultStore
 for name in ("5a", "5b", "5c", "5d"):
@@ -177,3 +179,16 @@ def test_a_figure_needs_the_store_file_and_nothing_else(filled, tmp_path):
     moved = (tmp_path / "results.db").rename(tmp_path / "moved" / "r.db")
     with ResultStore.open(moved) as store:
         assert len(draw_figure(store, "5a", **STUDY, folder=tmp_path / "out")) == 4
+
+
+def test_long_remarks_stay_inside_the_figure():
+    figure, _ = panels(1, 1.5)
+    widest = "MoSSe@NC gallery-1 at gallery-2, MoSSe(outer)@NC gallery-2 at gallery-1, " * 3
+    add_remarks(figure, ["engine xtb", widest])
+    figure.draw_without_rendering()
+    (remark,) = (text for text in figure.texts if "engine xtb" in text.get_text())
+    box = remark.get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.width
+    assert remark.get_text().count("\n") >= 2
+    assert " ".join(remark.get_text().split()) == f"engine xtb {widest.strip()}"
