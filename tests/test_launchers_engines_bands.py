@@ -14,7 +14,7 @@ from pymatgen.core import Structure
 from pymatgen.io.vasp import Oszicar, Outcar
 
 from heterofire.launchers.engines.bands import unwrapped
-from heterofire.launchers.engines.elastic import improved_tangent
+from heterofire.launchers.engines.elastic import band_pulls, improved_tangent
 from heterofire.launchers.engines.poscars import Poscar
 from heterofire.launchers.engines.run import run_engine
 from heterofire.launchers.engines.smoothing import ROUGH, SMOOTH, hopping_atom, smoothed
@@ -243,3 +243,22 @@ def test_the_hopping_atom_is_the_one_that_moves_most():
         for x in (0.1, 0.3)
     ]
     assert hopping_atom(ends) == 0
+
+
+@pytest.mark.parametrize(
+    ("energies", "climbs"),
+    [
+        ([0.0, 0.4, 0.2], [True]),
+        ([0.0, 0.5, 1.1], [False]),  # uphill all the way to a state that is held
+        ([0.0, -0.4, 1.1], [False]),  # a dip: it would climb out of the band
+        ([0.0, 0.3, 0.5, 0.4], [False, True]),
+        ([1.0, 0.2, 0.3, 0.1], [False, True]),  # a peak below an end is a saddle all the same
+        ([0.0, 0.1, 0.2, 0.3], [False, False]),
+    ],
+)
+def test_an_image_climbs_only_above_both_its_neighbours(energies, climbs):
+    points = [np.array([float(i), 0.0]) for i in range(len(energies))]
+    forces = [np.array([0.3, 0.1])] * (len(energies) - 2)
+    pulls = band_pulls(points, forces, energies, stiffness=5.0, climbs=True)
+    assert [pull.climbs for pull in pulls] == climbs
+    assert [pull.along < 0 for pull in pulls] == climbs

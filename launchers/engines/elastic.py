@@ -57,9 +57,11 @@ def band_pulls(
     stiffness
         Of the springs, eV/Angstrom^2.
     climbs
-        Whether the highest image climbs.
+        Whether the highest image climbs, where it is above both its neighbours: on a path that
+        only goes uphill, or through a dip, it would climb out of the band.
     """
     top = 1 + int(np.argmax(energies[1:-1]))
+    climbs = climbs and energies[top] > max(energies[top - 1], energies[top + 1])
     pulls = []
     for i, force in enumerate(forces, start=1):
         ahead, behind = points[i + 1] - points[i], points[i] - points[i - 1]
