@@ -9,7 +9,7 @@ from pymatgen.core import Structure
 
 from .crystals import crystal_facts, crystal_names
 from .errors import InputError
-from .models import ALIASES, RECIPES, Model, Size, build_model
+from .models import ALIASES, RECIPES, VACUUM, Model, Size, build_model, with_vacuum
 from .molecules import build_species, species_names
 from .surface_models import (
     HETEROSTRUCTURES,
@@ -44,7 +44,11 @@ def model_names() -> tuple[str, ...]:
 
 
 def build_named(
-    name: str, size: Size = "quick", crystals: Mapping[str, Structure] | None = None
+    name: str,
+    size: Size = "quick",
+    crystals: Mapping[str, Structure] | None = None,
+    *,
+    vacuum: float | None = None,
 ) -> Model:
     """Build a model by its name.
 
@@ -52,6 +56,9 @@ def build_named(
     ----------
     crystals
         Measured structures that win over those that come along, by the name of the crystal.
+    vacuum
+        In Angstrom above the film instead of the model's own; see `with_vacuum`. Models that differ
+        in atoms of the film only keep one cell, so that their energies can be compared.
 
     Raises
     ------
@@ -65,6 +72,10 @@ def build_named(
     """
     if size not in ("quick", "paper", "converged"):
         raise InputError(f"no size named {size!r}; there are quick, paper, converged")
+    if vacuum is not None:
+        model = build_named(name, size, crystals)
+        usual = VACUUM if name in RECIPES or name in ALIASES else model.vacuum
+        return with_vacuum(model, model.vacuum + vacuum - usual)
     if name in RECIPES or name in ALIASES:
         return build_model(name, size=size)
     if name in HETEROSTRUCTURES:

@@ -19,7 +19,7 @@ from ..structures.catalogue import build_named
 from ..structures.crystals import crystal_facts
 from ..structures.edits import hold_atoms
 from ..structures.formats import read_structure
-from ..structures.models import Model, with_vacuum
+from ..structures.models import Model
 from ..structures.mof_clusters import cluster_names
 from ..structures.molecule_library import library_names
 from ..structures.sites import find_sites, insert_ion
@@ -88,9 +88,8 @@ def plan_study(
     for adatom in study.adatoms:
         add_adatom(planner, adatom)
     for wanted in study.hosts_in(profile):
-        model = build_named(wanted.model, study.size(profile), planner.crystals)
-        if (vacuum := study.vacuums.get(profile)) is not None:
-            model = with_vacuum(model, vacuum)
+        size, vacuum = study.size(profile), study.vacuums.get(profile)
+        model = build_named(wanted.model, size, planner.crystals, vacuum=vacuum)
         add_host(planner, _held(model, study.held_layers.get(profile, ())), wanted.parts)
     for route in study.routes:
         add_route(planner, route)
