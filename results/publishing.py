@@ -4,13 +4,14 @@ import hashlib
 import re
 import tempfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Select, Table, false, func, or_, select
+from sqlalchemy import ColumnElement, Select, Table, and_, false, func, or_, select
 
 from ..structures.errors import InputError, StoreError
 from ..structures.files import write_atomic
@@ -74,8 +75,9 @@ def publish(
 
     Calculations keep their keys, numbers and dates. Folders keep their last name alone, which
     says what a run is. Projected densities of states stay with the runs of task "dos"; they and
-    densities on grids keep seven digits. Records of figures do not come along. The same database
-    gives the same bytes.
+    densities on grids keep seven digits. Records of figures do not come along, nor calculations
+    that were computed anew by the same name and that no number rests on. The same database gives
+    the same bytes.
 
     Parameters
     ----------
@@ -98,9 +100,11 @@ def publish(
         A row of the database does not match its hash; the target is as it was.
     """
     groups = _groups(store, studies, profile, engine)
+    superseded = _superseded(store, groups)
     with tempfile.TemporaryDirectory(prefix="heterofire-publish-") as folder:
         made = Path(folder) / "published.db"
-        write_rows(store, made, lambda table: _wanted(table, groups), _Changes(store).changed)
+        wanted = partial(_wanted, groups=groups, superseded=superseded)
+        write_rows(store, made, wanted, _Changes(store).changed)
         with snapshot(made) as (connection, _):
             problems = check_database(connection, progress).problems
             rows, statuses = row_counts(connection), _statuses(connection)
@@ -152,10 +156,34 @@ def _groups(
     return found
 
 
-def _wanted(table: Table, groups: Sequence[Group]) -> ColumnElement[bool]:
+def _superseded(store: ResultStore, groups: Sequence[Group]) -> set[str]:
+    """Return calculations that were computed anew by the same name, with other settings.
+
+    What numbers rest on stays, and so does what another study still knows by that name.
+    """
+    names = (USES.c.study, USES.c.profile, CALCULATIONS.c.engine, USES.c.name)
+    query: Select[Any] = (
+        select(*names, USES.c.key)
+        .join(CALCULATIONS, CALCULATIONS.c.key == USES.c.key)
+        .order_by(CALCULATIONS.c.created, USES.c.key)
+    )
+    with store.reading() as connection:
+        rows = [tuple(row) for row in connection.execute(query)]
+        kept = {row[-1] for row in {row[:-1]: row for row in rows}.values()}
+        for table in (LEGS, SOURCES):
+            kept |= set(connection.execute(select(table.c.key).distinct()).scalars())
+    return {row[-1] for row in rows if row[:3] in set(groups)} - kept
+
+
+def _wanted(
+    table: Table, groups: Sequence[Group], superseded: Collection[str]
+) -> ColumnElement[bool]:
     if table in _LEFT_OUT:
         return false()
-    return or_(*(rows_of(table, *group) for group in groups))
+    wanted = or_(*(rows_of(table, *group) for group in groups))
+    if table in (CALCULATIONS, USES, ARRAYS) and superseded:
+        return and_(wanted, table.c.key.not_in(sorted(superseded)))
+    return wanted
 
 
 def _statuses(connection: Any) -> dict[str, int]:

@@ -55,6 +55,26 @@ def test_only_the_studies_asked_for_are_in_it(finished, tmp_path):
     assert made.statuses == {"ok": 1}
 
 
+def test_what_was_computed_anew_comes_once_and_what_numbers_rest_on_stays(
+    finished, full_run, tmp_path
+):
+    about = {"study": "ours", "profile": "gpaw", "model": "m"}
+    for key, task in (("anew-dos", "dos"), ("anew-relax", "relax")):
+        finished.add_run(key, Label(**about, task=task, name=f"m/{task}"), full_run)
+    finished.add_use("dosdos", Label(**about | {"study": "other"}, task="dos", name="m/dos"))
+    made = publish(finished, tmp_path / "x.db", ["ours"])
+    keys = "SELECT key FROM calculations ORDER BY key"
+    # The relaxation of before has a number; the density of states of before is another study's.
+    wanted = ["anew-dos", "anew-relax", "dosdos", "relaxed"]
+    assert [key for (key,) in _columns(made.path, keys)] == wanted
+    finished.add_run("newest", Label(**about, task="dos", name="m/dos"), full_run)
+    made = publish(finished, tmp_path / "y.db", ["ours"])
+    wanted = ["anew-relax", "dosdos", "newest", "relaxed"]
+    assert [key for (key,) in _columns(made.path, keys)] == wanted
+    with ResultStore.open(made.path) as store:
+        assert store.check() == []
+
+
 def test_no_folder_of_the_machine_is_in_it(finished, tmp_path):
     made = publish(finished, tmp_path / "x.db", ["ours", "theirs"])
     data = made.path.read_bytes()
