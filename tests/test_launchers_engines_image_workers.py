@@ -110,7 +110,7 @@ def test_processes_change_no_number(tmp_path, capfd, is_rough):
     assert ("made smooth" in capfd.readouterr().out) == is_rough
     assert run_engine("xtb", shared, "3") == 0
     assert ("made smooth" in capfd.readouterr().out) == is_rough
-    # The library's last digits depend on where its arrays lie in memory: seen at 5E-13 eV.
+    # The library's last digits depend on where its arrays lie in memory: seen at 1E-13 eV.
     for name, absolute in (("OSZICAR", 1e-8), ("CONTCAR", 1e-9)):
         for ours, wanted in zip(contents(shared, name), contents(alone, name), strict=True):
             assert words(ours) == words(wanted)

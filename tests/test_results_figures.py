@@ -86,7 +86,6 @@ def test_a_host_with_binding_energies_alone_is_in_their_figure_and_in_no_other(f
 
 _DRAW = """
 import sys, pathlib
-from heterofire.results.drawings import add_remarks, panels
 from heterofire.results.figures import draw_figure
 from heterofire.results.store import ResultStore
 for name in ("5a", "5b", "5c", "5d"):

@@ -44,12 +44,12 @@ def recall(folder: Path, model: FloatArray) -> QuasiNewton:
     try:
         with np.load(path, allow_pickle=False) as content:
             hessian, radius = np.array(content["hessian"]), float(content["radius"])
+        if hessian.shape != model.shape or not (np.isfinite(hessian).all() and 0 < radius < np.inf):
+            raise ValueError("of other atoms, or not finite")
     except FileNotFoundError:
-        return QuasiNewton(model)
+        pass
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        sys.stderr.write(f"note: {path} is damaged ({error}); the model Hessian takes its place\n")
-        return QuasiNewton(model)
-    if hessian.shape != model.shape or not (np.isfinite(hessian).all() and 0 < radius < np.inf):
-        sys.stderr.write(f"note: {path} is not of these atoms; the model Hessian takes its place\n")
-        return QuasiNewton(model)
-    return QuasiNewton(hessian, radius=radius)
+        sys.stderr.write(f"note: {path} is not used ({error}); the model Hessian takes its place\n")
+    else:
+        return QuasiNewton(hessian, radius=radius)
+    return QuasiNewton(model)
