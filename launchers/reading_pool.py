@@ -5,10 +5,11 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import Self, cast
 
 from ..results.foreign_runs import Reading, fingerprint, read_candidate
 from ..results.run_discovery import Candidate
@@ -49,74 +50,108 @@ def read_all(candidates: Sequence[Candidate], asked: Asked, n_workers: int) -> I
     if n_workers == 0:
         yield from ((candidate, _read(candidate, asked)) for candidate in candidates)
         return
-    waiting = deque(candidates)
-    while waiting:
-        suspects: list[Candidate] = []
-        yield from _read_together(waiting, asked, n_workers, suspects)
-        for candidate in suspects:
-            yield candidate, _read_alone(candidate, asked)
+    with _Readers(candidates, asked, n_workers) as readers:
+        for candidate in candidates:
+            yield candidate, readers.outcome()
 
 
-def _read_together(
-    waiting: deque[Candidate], asked: Asked, n_workers: int, suspects: list[Candidate]
-) -> Iterator[Outcome]:
-    """Read until nothing waits, or a process dies: what was out then are the suspects."""
-    others = multiprocessing.active_children()
-    pool = _pool(n_workers, asked)
-    out = deque[tuple[Candidate, Future[Reading]]]()
-    try:
-        while waiting or out:
-            while waiting and len(out) < _AHEAD * n_workers:
-                out.append((waiting[0], pool.submit(_work, waiting[0])))
-                waiting.popleft()
-            candidate, future = out[0]
-            reading = future.result()
-            out.popleft()
-            yield candidate, reading
-    except BrokenProcessPool:
-        suspects += [candidate for candidate, _ in out]
-    except BaseException:  # Ctrl-C, or a database that refuses: nobody waits for what is being read
-        for process in set(multiprocessing.active_children()) - set(others):
-            process.terminate()
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+class _Readers:
+    """Processes that read, each with a pipe of its own.
 
+    Of a pipe that only one process can write to, the end of that process is the end, even in the
+    middle of an answer; an executor's common pipe never ends, and who waits for the rest of an
+    answer waits for ever. At the end, for whatever reason, nobody waits for what is being read.
+    """
 
-def _read_alone(candidate: Candidate, asked: Asked) -> Reading:
-    """Read one candidate in a process of its own."""
-    with _pool(1, asked) as pool:
+    def __init__(self, candidates: Sequence[Candidate], asked: Asked, n_workers: int) -> None:
+        self._candidates, self._asked, self._n_workers = candidates, asked, n_workers
+        self._waiting = deque(range(len(candidates)))  # what nobody reads yet
+        self._suspects = deque[int]()  # whose reader died: to be read again, alone
+        self._idle: list[_Reader] = []
+        self._busy: dict[Connection, tuple[_Reader, int]] = {}
+        self._done: dict[int, Reading] = {}
+        self._n_out = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for reader in [*self._idle, *(reader for reader, _ in self._busy.values())]:
+            reader.end()
+
+    def outcome(self) -> Reading:
+        """Return what came of the next candidate."""
+        while self._n_out not in self._done:
+            self._hand_out()
+            for connection in cast("list[Connection]", wait(list(self._busy))):
+                self._take(connection)
+        self._n_out += 1
+        return self._done.pop(self._n_out - 1)
+
+    def _hand_out(self) -> None:
+        """Keep every process busy; a suspect is read while nothing else is."""
+        if self._suspects:
+            if not self._busy:
+                self._give(self._suspects[0])
+            return
+        bound = self._n_out + _AHEAD * self._n_workers
+        while self._waiting and self._waiting[0] < bound and len(self._busy) < self._n_workers:
+            self._give(self._waiting.popleft())
+
+    def _give(self, index: int) -> None:
+        reader = self._idle.pop() if self._idle else _Reader(self._asked)
+        self._busy[reader.connection] = reader, index
+        with suppress(BrokenPipeError):  # it has died: no answer comes
+            reader.connection.send(self._candidates[index])
+
+    def _take(self, connection: Connection) -> None:
+        """Take an answer, or note that its reader died."""
+        reader, index = self._busy.pop(connection)
         try:
-            return pool.submit(_work, candidate).result()
-        except BrokenProcessPool:
-            return Reading(fingerprint=fingerprint(candidate.files), reason=_DIED, again=True)
+            self._done[index] = connection.recv()
+            self._idle.append(reader)
+        except (EOFError, OSError):
+            reader.end()
+            if index not in self._suspects:
+                self._suspects.append(index)
+                return
+            before = fingerprint(self._candidates[index].files)
+            self._done[index] = Reading(fingerprint=before, reason=_DIED, again=True)
+        if index in self._suspects:
+            self._suspects.remove(index)
 
 
-def _pool(n_workers: int, asked: Asked) -> ProcessPoolExecutor:
+if sys.platform == "linux":
     # Forking is safe here: this process has no threads of its own that hold a lock, and what it
     # has imported, two seconds of it, is there at once.
-    method = "fork" if sys.platform == "linux" else "spawn"
-    return ProcessPoolExecutor(
-        n_workers,
-        mp_context=multiprocessing.get_context(method),
-        initializer=_begin,
-        initargs=(asked,),
-    )
+    _process = multiprocessing.get_context("fork").Process
+else:
+    _process = multiprocessing.get_context("spawn").Process
 
 
-_asked: list[Asked] = []  # of a reading process, set once when it starts
+class _Reader:
+    """One process that reads what it is sent, and this process's end of the pipe to it."""
+
+    def __init__(self, asked: Asked) -> None:
+        self.connection, theirs = multiprocessing.Pipe()
+        self._process = _process(target=_work, args=(theirs, asked), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def end(self) -> None:
+        """End it at once, whatever it is doing."""
+        self._process.terminate()
+        self._process.join()
+        self.connection.close()
 
 
-def _begin(asked: Asked) -> None:
-    """Prepare a process: it dies with its parent, and Ctrl-C ends it without a word."""
-    die_with_parent()
+def _work(connection: Connection, asked: Asked) -> None:
+    """Read until told to end; a process dies with its parent, and Ctrl-C ends it without a word."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
-    _asked[:] = [asked]
-
-
-def _work(candidate: Candidate) -> Reading:
-    return _read(candidate, _asked[0])
+    die_with_parent()
+    while True:
+        connection.send(_read(connection.recv(), asked))
 
 
 def _read(candidate: Candidate, asked: Asked) -> Reading:

@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import json
+import multiprocessing
 import os
 import re
 import shutil
@@ -16,8 +17,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from heterofire.launchers import reading_pool
 from heterofire.launchers.ingesting import collect_folders
 from heterofire.launchers.reading_pool import Asked, read_all
+from heterofire.results import foreign_runs
 from heterofire.results.foreign_runs import Reading, guarded, read_candidate
 from heterofire.results.run_discovery import Candidate, find_runs
 from heterofire.results.store import ResultStore
@@ -74,7 +77,10 @@ def corpus(tmp_path_factory):
     """The corpus collected by two processes, and the database it went into."""
     database = tmp_path_factory.mktemp("corpus") / "results.db"
     with ResultStore.open(database) as store:
-        yield collect_folders(store, [CORPUS], n_workers=2), store, database
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(foreign_runs, "RECENT_S", 0.0)  # a new copy of it is not being written
+            ingest = collect_folders(store, [CORPUS], n_workers=2)
+        yield ingest, store, database
 
 
 @pytest.fixture(scope="module")
@@ -387,6 +393,19 @@ def test_process_that_dies_takes_no_other_run_with_it(static):
     assert len(readings) == len(runs) + 1
     assert "process that read it died" in readings[deadly].reason
     assert all(readings[item].encoded for item in runs)
+
+
+def test_readers_killed_in_the_middle_of_an_answer_cost_nothing(monkeypatch):
+    answer = Reading(fingerprint="f", reason="x" * 5_000_000)  # more than a pipe holds
+    monkeypatch.setattr(reading_pool, "_read", lambda *_: answer)
+    asked = Asked(study="s", model=None, known=frozenset(), own=frozenset())
+    outcomes = read_all(["a", "b", "c", "d"], asked, 2)
+    first = next(outcomes)  # what the others answer waits in the pipes now
+    time.sleep(0.2)
+    for process in multiprocessing.active_children():
+        process.kill()
+    assert [first, *outcomes] == [(name, answer) for name in "abcd"]
+    assert multiprocessing.active_children() == []
 
 
 @pytest.fixture
