@@ -9,9 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from pymatgen.core import Structure
 
 from .checks import check_structure
+from .complexes import add_ions
 from .contacts import bonding_distance
 from .errors import InputError, StructureError
 from .paths import with_positions
+from .species import Species
 
 Floats = NDArray[np.float64]
 
@@ -107,7 +109,47 @@ class TakeAway(_Transformation):
         return Structure.from_sites([s for i, s in enumerate(structure) if i not in gone])
 
 
-Transformation = Annotated[Stretch | TakeAway, Field(discriminator="kind")]
+class PlaceAnew(_Transformation):
+    """Ions moved to where the lone pairs of other atoms hold them best, see `add_ions`.
+
+    A relaxation leaves an ion in the hollow where it began; beginning here, too, shows whether
+    there is a deeper one.
+    """
+
+    kind: Literal["place-anew"] = "place-anew"
+    ion: str  # element; all of its atoms are moved
+    around: tuple[int, ...] = Field(min_length=1)  # atoms that they may sit at, a molecule in a box
+
+    def apply(self, structure: Structure) -> Structure:
+        """Return the structure with its ions where the contacts are best."""
+        symbols = [site.specie.symbol for site in structure]
+        ions = [i for i, symbol in enumerate(symbols) if symbol == self.ion]
+        rest = [i for i in range(len(structure)) if i not in ions]
+        places = _around_atom(structure, self.around[0])
+        electrons = sum(structure[i].specie.Z for i in rest)
+        molecule = Species(
+            name=structure.composition.reduced_formula,
+            symbols=tuple(symbols[i] for i in rest),
+            positions=places[rest],
+            charge=0,
+            multiplicity=1 + electrons % 2,
+        )
+        around = [rest.index(i) for i in self.around]
+        places[ions] = add_ions(molecule, around, len(ions), ion=self.ion).positions[len(rest) :]
+        result = with_positions(structure, places)
+        check_structure(result)
+        return result
+
+
+Transformation = Annotated[Stretch | TakeAway | PlaceAnew, Field(discriminator="kind")]
+
+
+def _around_atom(structure: Structure, atom: int) -> Floats:
+    """Return the positions of all atoms, each of its images that is nearest to one atom."""
+    steps = structure.frac_coords - structure[atom].frac_coords
+    nearest = structure[atom].frac_coords + steps - np.round(steps)
+    places: Floats = structure.lattice.get_cartesian_coords(nearest)
+    return places
 
 
 def _shortest(structure: Structure, first: int, second: int) -> Floats:

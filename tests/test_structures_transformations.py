@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
+from heterofire.structures.complexes import join
 from heterofire.structures.errors import InputError, StructureError
 from heterofire.structures.molecules import build_species
 from heterofire.structures.species import species_in_box
-from heterofire.structures.transformations import Stretch, TakeAway
+from heterofire.structures.transformations import PlaceAnew, Stretch, TakeAway
 from heterofire.structures.waypoints import path_through
 
 
@@ -81,6 +82,23 @@ def test_fluorine_leaves_with_the_nearest_lithium():
     assert left[1].coords[0] == pytest.approx(1.6)  # the one at 8.0 was nearer to F
     with pytest.raises(StructureError, match=r"1 K are to go with atom 2 .*, 0 are left"):
         TakeAway(atoms=(1,), with_nearest="K", n_nearest=1).apply(salt)
+
+
+@pytest.mark.parametrize("shift", [(0, 0, 0), (0.5, 0.5, 0.5)], ids=["inside", "across faces"])
+def test_an_ion_in_a_poor_place_is_put_between_two_oxygen_atoms(shift):
+    anion, ion = build_species("TFSI-"), build_species("Li+")
+    fluorine, carbon = (anion.positions[anion.symbols.index(s)] for s in "FC")
+    beyond = fluorine + 2.0 * (fluorine - carbon) / np.linalg.norm(fluorine - carbon)
+    box = species_in_box(join(anion, ion, ion.positions + beyond))
+    box.translate_sites(range(len(box)), shift)
+    lithium = next(i for i, site in enumerate(box) if site.specie.symbol == "Li")
+    molecule = tuple(i for i in range(len(box)) if i != lithium)
+    moved = PlaceAnew(ion="Li", around=molecule).apply(box)
+    near = sorted((moved.get_distance(lithium, i), moved[i].specie.symbol) for i in molecule)
+    assert [symbol for _, symbol in near[:2]] == ["O", "O"]
+    assert [length for length, _ in near[:2]] == pytest.approx([1.94] * 2, abs=0.1)
+    stayed = np.ix_(molecule, molecule)
+    assert moved.distance_matrix[stayed] == pytest.approx(box.distance_matrix[stayed])
 
 
 def nodes(*positions: float) -> list[Structure]:

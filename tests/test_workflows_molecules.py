@@ -293,6 +293,17 @@ def test_a_host_left_out_of_one_profile_is_in_the_others():
     assert [len(requests) for requests in found] == [0, 1]
 
 
+def test_the_lower_of_two_places_of_the_ions_left_behind_counts():
+    found = by_name(plan_of(DECOMPOSITION + "    ions_anew: {quick: [free]}\n"))
+    folder = "free/LiTFSI decomposition/Li2(CF3SO2N) gone"
+    left, anew = (found[f"{folder}, Li {how}/relax"] for how in ("as left", "anew"))
+    assert left.transformation["kind"] == "take-away"
+    assert anew.parents == {"structure": left.key}
+    assert anew.transformation["ion"] == "Li"
+    assert found[f"{folder}/relax"].parents == {"structure 1": left.key, "structure 2": anew.key}
+    assert "free/LiTFSI decomposition/LiF gone, Li anew/relax" not in found  # no Li is left
+
+
 def test_fragments_of_each_state_are_all_of_its_atoms(decomposed):
     sizes = {c.key: len(c.structure) for c in decomposed.calculations}
     transfers = {r.label.split(": ")[1]: r for r in of_kind(decomposed, TransferRequest)}

@@ -17,7 +17,7 @@ from ..structures.complexes import add_ions
 from ..structures.edits import hold_atoms
 from ..structures.errors import InputError
 from ..structures.species import Species, box_species
-from ..structures.transformations import Stretch, TakeAway
+from ..structures.transformations import PlaceAnew, Stretch, TakeAway
 from .calculations import Calculation
 from .complex_planning import host_atoms
 from .decomposition_pathways import MOMENT, Pathway, State, named_atoms, piece_of
@@ -25,7 +25,7 @@ from .decomposition_requests import add_requests
 from .molecular_parts import FREE, Decomposition, Scission
 from .planner import Planner, Start
 from .study import pick
-from .systems import PADDING, System, add_boxed, starting_moments
+from .systems import PADDING, System, add_boxed, parents, starting_moments
 
 _ROOM = 4.0  # Angstrom more in the box than a complex needs: its pieces move away from each other
 
@@ -219,7 +219,24 @@ def _leave(pathway: Pathway, step: Scission) -> None:
     previous = pathway.states[-1].calculation.key
     start = Start(parents={"structure": previous}, transformation=leaving)
     name = f"{step.phase} gone"
+    if pathway.name in pathway.part.ions_anew.get(pathway.planner.profile, ()):
+        start = _from_the_lower(pathway, name, start)
     _add_state(pathway, name, _relax(pathway, name, start))
+
+
+def _from_the_lower(pathway: Pathway, name: str, start: Start) -> Start:
+    """Return the lower of two ways to relax what is left: its ions as they are, and anew.
+
+    One relaxation ends in the hollow that it began in, which for an ion may lie an eV too high.
+    """
+    ion = pathway.planner.study.ion
+    if not pathway.places or all(site.specie.symbol != ion for site in pathway.structure):
+        return start
+    as_left = _relax(pathway, f"{name}, {ion} as left", start)
+    move = PlaceAnew(ion=ion, around=tuple(sorted(pathway.places.values())))
+    moved = Start(parents={"structure": as_left.key}, transformation=move)
+    anew = _relax(pathway, f"{name}, {ion} anew", moved)
+    return Start(parents=parents("structure", [as_left.key, anew.key]))
 
 
 def _add_state(pathway: Pathway, name: str, calculation: Calculation) -> None:

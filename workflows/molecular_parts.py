@@ -74,6 +74,8 @@ class Decomposition(_Part):
     donor: str = ""  # ... from so many atoms of this phase, whose ions stay with the molecule
     donor_at: tuple[str, ...] = ()  # atoms of the molecule that they are put beside; none: all
     steps: tuple[Scission, ...] = Field(min_length=1)
+    # Where ions that stay behind are also tried at their best contacts; the lower state counts.
+    ions_anew: dict[Profile, tuple[str, ...]] = {}
     images: Counts | dict[Profile, Counts] = 3
     hold_host: dict[Profile, bool] = {}
     charges: dict[Profile, tuple[str, ...]] = {}  # where they are taken from the density
@@ -84,7 +86,7 @@ class Decomposition(_Part):
     def _electrons_come_from_somewhere(self) -> "Decomposition":
         if self.electrons and not self.donor:
             raise ValueError("electrons need a donor: the phase that gives them, such as Li")
-        named = (self.charges, self.elf, self.leave_out)
+        named = (self.charges, self.elf, self.leave_out, self.ions_anew)
         unknown = {n for part in named for names in part.values() for n in names} - set(self.where)
         if unknown:
             raise ValueError(f"{', '.join(sorted(unknown))} is not in 'where'")

@@ -9,7 +9,7 @@ from pymatgen.core import Structure
 from ..results.records import Label
 from ..results.requests import BarrierRequest, Request
 from ..structures.sites import Site
-from ..structures.transformations import Stretch, TakeAway
+from ..structures.transformations import Transformation
 from .calculations import Calculation
 from .inputs import make_inputs
 from .plans import Plan, shared_method
@@ -28,7 +28,7 @@ class Start:
     image: int | None = None
     atoms: tuple[int, ...] | None = None
     rank: int | None = None
-    transformation: Stretch | TakeAway | None = None
+    transformation: Transformation | None = None
 
 
 @dataclass

@@ -10,10 +10,10 @@ from pymatgen.core import Structure
 from ..results.store import ResultStore
 from ..structures.carrying import carry_along
 from ..structures.errors import RunError
-from ..structures.transformations import Stretch, TakeAway, Transformation
+from ..structures.transformations import Transformation
 from .calculations import Calculation
 
-_TRANSFORMATION: TypeAdapter[Stretch | TakeAway] = TypeAdapter(Transformation)
+_TRANSFORMATION: TypeAdapter[Transformation] = TypeAdapter(Transformation)
 
 
 def start_structure(calculation: Calculation, store: ResultStore, role: str) -> Structure:
