@@ -89,9 +89,9 @@ class Pool:
                 wait_for_server(self._launchpad)
                 recover(self._launchpad, worker_locks(self._settings))
                 self._has_lost_server = False
-            if not (self._can_go_on() or self._processes):
-                return False
             self._keep_workers()
+            if not self._processes:
+                return False
             on_tick()
         except (PyMongoError, RuntimeError) as error:
             if not is_lost_server(error):
@@ -105,12 +105,12 @@ class Pool:
         return is_work_left(self._launchpad, self._query)
 
     def _keep_workers(self) -> None:
-        """Replace workers that died; start the first ones."""
+        """Replace workers that died, as long as there is work; start the first ones."""
         for process in [p for p in self._processes if p.poll() is not None]:
             self._processes.remove(process)
             if process.returncode != 0:
                 self._count_death(process.returncode)
-        if self._can_go_on():
+        if len(self._processes) < self._n_workers and self._can_go_on():
             while len(self._processes) < self._n_workers:
                 self._processes.append(self._start_worker(len(self._processes)))
 

@@ -5,6 +5,7 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from pymatgen.core import Site, Structure
 
 from ..structures.errors import RunError
@@ -12,7 +13,8 @@ from ..structures.files import atomic_stream
 from .records import Floats
 
 _PER_LINE = 5
-_CHUNK = 200_000  # values formatted at a time; a multiple of the line
+_WIDTH, _DIGITS = 18, 12  # characters of a value, and digits of a positive one
+_CHUNK = 50_000  # values formatted at a time; a multiple of the line
 _TINY = 1e-99
 
 
@@ -53,7 +55,7 @@ def write_density(path: str | Path, head: str, *blocks: Floats) -> Path:
         for values in blocks:
             stream.write("".join(f"{n:5d}" for n in values.shape).encode() + b"\n")
             for text in _lines(values):
-                stream.write(text.encode())
+                stream.write(text)
     return path
 
 
@@ -76,16 +78,59 @@ def _symbol(site: Site) -> str:
     return str(site.specie.symbol)
 
 
-def _lines(values: Floats) -> Iterator[str]:
-    """Yield the values, first index fastest, five in a line, each 17 characters wide.
+def _lines(values: Floats) -> Iterator[bytes]:
+    """Yield the values, first index fastest, five in a line, each 18 characters wide.
 
     Some readers count characters: a negative number gives a digit for its sign, as in VASP, and
     what needs three digits in the exponent is 0.
     """
     flat = values.ravel(order="F")
     for start in range(0, len(flat), _CHUNK):
-        chunk = flat[start : start + _CHUNK]
-        chunk = np.where(np.abs(chunk) < _TINY, 0.0, chunk)
-        cells = np.where(chunk < 0, " %.10E", " %.11E").tolist()
-        rows = ("".join(cells[i : i + _PER_LINE]) for i in range(0, len(cells), _PER_LINE))
-        yield ("\n".join(rows) + "\n") % tuple(chunk.tolist())
+        cells = _cells(flat[start : start + _CHUNK])
+        n_whole = len(cells) // _PER_LINE * _PER_LINE
+        rows = cells[:n_whole].reshape(-1, _PER_LINE * _WIDTH)
+        yield np.column_stack([rows, np.full(len(rows), ord("\n"), np.uint8)]).tobytes()
+        if n_whole < len(cells):
+            yield cells[n_whole:].tobytes() + b"\n"
+
+
+def _cells(values: Floats) -> NDArray[np.uint8]:
+    """Return values (n,) as text (n, 18): " 1.23456789012E-03" or " -1.2345678901E-03".
+
+    Digit by digit for all values at once, a fifth of the time of Python's own formatting.
+    """
+    is_zero = np.abs(values) < _TINY
+    sizes = np.where(is_zero, 1.0, np.abs(values))
+    is_negative = (values < 0) & ~is_zero
+    whole, exponents = _mantissas(sizes, _DIGITS - is_negative)
+    whole[is_zero] = 0
+    cells = np.empty((len(values), _WIDTH), np.uint8)
+    cells[:] = np.frombuffer(b" 0.00000000000E+00", np.uint8)
+    for column in range(_WIDTH - 5, 3, -1):  # the digits at the same place for both signs
+        whole, cells[:, column] = _last_digit(whole)
+    whole, third = _last_digit(whole)
+    first = _last_digit(whole)[1]
+    cells[:, 1] = np.where(is_negative, ord("-"), first)
+    cells[:, 2] = np.where(is_negative, third, ord("."))
+    cells[:, 3] = np.where(is_negative, ord("."), third)
+    cells[:, -3] = np.where(exponents < 0, ord("-"), ord("+"))
+    tens, cells[:, -1] = _last_digit(np.abs(exponents))
+    cells[:, -2] = _last_digit(tens)[1]
+    return cells
+
+
+def _mantissas(
+    sizes: Floats, n_digits: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the leading digits of positive numbers as whole numbers, and their exponents."""
+    exponents = np.floor(np.log10(sizes)).astype(np.int64)
+    scaled = sizes * 10.0 ** (n_digits - 1 - exponents)
+    exponents += (np.rint(scaled) >= 10.0**n_digits).astype(np.int64)  # 9.99... becomes 10
+    exponents -= (np.rint(scaled) < 10.0 ** (n_digits - 1)).astype(np.int64)
+    return np.rint(sizes * 10.0 ** (n_digits - 1 - exponents)).astype(np.int64), exponents
+
+
+def _last_digit(whole: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return what is before the last digit, and that digit's character."""
+    before = whole // 10
+    return before, whole - 10 * before + ord("0")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pymatgen.core import Element, Structure
 
-from .contacts import CLASH, bonding_distance
+from .contacts import bonding_distance
 from .errors import StructureError
 
 Floats = NDArray[np.float64]
@@ -23,6 +23,8 @@ _SAME_SITE = 0.6  # Angstrom: two rests this near are one
 _TOUCHES = 0.25  # Angstrom beyond the contact: counts as a neighbour
 _LEAST_NEIGHBOURS = 3
 _LONGEST_HOP = 6.0  # Angstrom
+# Nearer than this to what lies on the slab, in lengths of a bond, an adatom binds to that.
+_COVERED = 1.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,12 +189,12 @@ def _minima(heights: Floats) -> list[tuple[int, int]]:
 def _clearance(
     structure: Structure, adatom: str, coords: Floats, others: NDArray[np.int64]
 ) -> float:
-    """Return the distance to the nearest other atom; 0 where it would overlap."""
+    """Return the distance to the nearest other atom; 0 where it would bind to it."""
     if not len(others):
         return float("inf")
     place = structure.lattice.get_fractional_coords(coords)
     distances = structure.lattice.get_all_distances(place, structure.frac_coords[others])[0]
-    least = [CLASH * bonding_distance(adatom, structure[int(i)].specie.symbol) for i in others]
+    least = [_COVERED * bonding_distance(adatom, structure[int(i)].specie.symbol) for i in others]
     return 0.0 if (distances < least).any() else float(distances.min())
 
 

@@ -1,7 +1,13 @@
 """Density files: what is written is what VASP's readers find."""
 
+import re
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 from pymatgen.io.vasp.outputs import Chgcar
 
@@ -40,6 +46,22 @@ def test_the_file_looks_like_vasps(tmp_path, values):
     assert {len(line) for line in lines[start + 1 : -1]} == {90}  # negative numbers as well
     assert len(lines[-1].split()) == 462 % 5
     assert Chgcar.from_file(str(tmp_path / "CHGCAR")).dim == (6, 7, 11)
+
+
+@given(st.lists(st.floats(-1e80, 1e80), min_size=1, max_size=12))
+@example([9.999999999999999, -9.99999999995, 0.1, 1.0, -1e22, 1e23, 999999999999.5])
+@example([10.0**k for k in range(-98, 80)] + [-(10.0**k) for k in range(-98, 80)])
+def test_a_value_has_the_digits_that_python_gives_it(numbers):
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_density(Path(folder) / "CHGCAR", HEAD, np.array(numbers).reshape(-1, 1, 1))
+        written = path.read_text().rpartition(f"{len(numbers):5d}    1    1\n")[2]
+    cells = re.findall(r".{18}", written)
+    for cell, number in zip(cells, numbers, strict=True):
+        wanted = 0.0 if abs(number) < 1e-99 else number
+        assert re.fullmatch(r" \d\.\d{11}E[+-]\d\d| -\d\.\d{10}E[+-]\d\d", cell)
+        digit = 10.0 ** (int(cell[-3:]) - (11 if cell[1] != "-" else 10))
+        assert cell[1:3].strip("-.") != "0" or wanted == 0
+        assert abs(float(cell) - wanted) <= 0.5001 * digit
 
 
 def test_what_needs_three_digits_in_the_exponent_is_zero(tmp_path):

@@ -32,9 +32,7 @@ _ROOM = 4.0  # Angstrom more in the box than a complex needs: its pieces move aw
 
 def add_decomposition(planner: Planner, part: Decomposition) -> None:
     """Add how a molecule comes apart by itself and on each host."""
-    for name in part.where:
-        if name in part.leave_out.get(planner.profile, ()):
-            continue
+    for name in part.where_in(planner.profile):
         pathway = _intact(planner, part, name)
         for step in part.steps:
             _break(pathway, step)

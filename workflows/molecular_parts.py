@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from .study_parts import Counts, NonNegative, Profile
+from .study_parts import PROFILES, Counts, NonNegative, Profile
 
 FREE = "free"  # stands for no host at all
 
@@ -18,6 +18,7 @@ class Complex(_Part):
 
     host: str  # a phase that is a molecule, or another complex
     guest: str  # a phase that is a molecule
+    profiles: tuple[Profile, ...] = PROFILES
     anchor: str  # place on the host, as `heterofire dock HOST GUEST --list` names it
     heads: tuple[str, ...] = ()  # elements of the guest that may look at the anchor
     candidates: Counts | dict[Profile, Counts] = 1  # placements, ranked by their energy as built
@@ -81,6 +82,10 @@ class Decomposition(_Part):
     charges: dict[Profile, tuple[str, ...]] = {}  # where they are taken from the density
     elf: dict[Profile, tuple[str, ...]] = {}  # where it is computed in every state
     incar: dict[Profile, dict[str, Any]] = {}  # tags of the bands that win over the presets
+
+    def where_in(self, profile: Profile) -> tuple[str, ...]:
+        """Return where it is computed in a profile."""
+        return tuple(n for n in self.where if n not in self.leave_out.get(profile, ()))
 
     @model_validator(mode="after")
     def _electrons_come_from_somewhere(self) -> "Decomposition":

@@ -78,7 +78,7 @@ def plan_study(
     planner = Planner(study, profile, engine, method_of, has_vtst, crystals=own_crystals(study))
     for name, phase in study.phases.items():
         add_phase(planner, name, phase)
-    for name, part in study.complexes.items():
+    for name, part in study.complexes_in(profile).items():
         add_complex(planner, name, part)
     planner.requests += [equation_request(planner, equation) for equation in study.equations]
     for electronic in study.electronic:

@@ -241,24 +241,39 @@ class Study(_Part):
 
     @model_validator(mode="after")
     def _systems_exist(self) -> "Study":
-        molecules = {name for name, phase in self.phases.items() if phase.molecule}
-        known = set(molecules)
-        for name, part in self.complexes.items():
-            _refuse_unknown(f"complex {name!r}", (part.host,), known)
-            _refuse_unknown(f"the guest of complex {name!r}", (part.guest,), molecules)
-            known.add(name)
-        for electronic in self.electronic:
-            _refuse_unknown("electronic", electronic.systems, known)
+        for profile in PROFILES:
+            self._check_systems(profile)
         for decomposition in self.decompositions:
-            where = f"decomposition {decomposition.name!r}"
-            _refuse_unknown(where, decomposition.where, {FREE, *self.complexes})
             for name in decomposition.where:
                 guest = FREE if name == FREE else self.complexes[name].guest
                 if guest not in (FREE, decomposition.molecule):
-                    raise ValueError(f"{where}: the guest of {name!r} is {guest!r}")
-        for adatom in self.adatoms:
-            _refuse_unknown(f"adatom on {adatom.surface}", (adatom.complex or "",), {"", *known})
+                    raise ValueError(
+                        f"decomposition {decomposition.name!r}: the guest of {name!r} is {guest!r}"
+                    )
         return self
+
+    def _check_systems(self, profile: Profile) -> None:
+        """Refuse names of molecules and complexes that the profile has not, or has only later."""
+        molecules = {name for name, phase in self.phases.items() if phase.molecule}
+        known = set(molecules)
+        complexes = self.complexes_in(profile)
+        for name, part in complexes.items():
+            _refuse_unknown(f"complex {name!r}", (part.host,), known, profile)
+            _refuse_unknown(f"the guest of complex {name!r}", (part.guest,), molecules, profile)
+            known.add(name)
+        for electronic in self.electronic:
+            _refuse_unknown("electronic", electronic.systems, known, profile)
+        for decomposition in self.decompositions:
+            where = f"decomposition {decomposition.name!r}"
+            names = decomposition.where_in(profile)
+            _refuse_unknown(where, names, {FREE, *complexes}, profile)
+        for adatom in self.adatoms:
+            names = (adatom.complex,) if adatom.complex else ()
+            _refuse_unknown(f"adatom on {adatom.surface}", names, known, profile)
+
+    def complexes_in(self, profile: Profile) -> dict[str, Complex]:
+        """Return the complexes of a profile by name."""
+        return {n: part for n, part in self.complexes.items() if profile in part.profiles}
 
     def hosts_in(self, profile: Profile) -> tuple[Host, ...]:
         """Return the hosts of a profile."""
@@ -273,13 +288,13 @@ class Study(_Part):
         return self.sizes.get(profile, size_like(profile))
 
 
-def _refuse_unknown(where: str, names: Sequence[str], known: set[str]) -> None:
+def _refuse_unknown(where: str, names: Sequence[str], known: set[str], profile: Profile) -> None:
     """Refuse names of systems that are not there, or come later."""
     for name in names:
         if name not in known:
             raise ValueError(
                 f"{where}: {name!r} is not among {', '.join(sorted(known)) or 'none'} (molecules, "
-                "and complexes that come before)"
+                f"and complexes of profile {profile} that come before)"
             )
 
 
