@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Self, cast
 
-from ..results.foreign_runs import Reading, fingerprint, read_candidate
+from ..results.foreign_runs import Reading, guarded, read_candidate
 from ..results.run_discovery import Candidate
 from .orphans import die_with_parent
 from .own_folders import read_own
@@ -115,8 +115,7 @@ class _Readers:
             if index not in self._suspects:
                 self._suspects.append(index)
                 return
-            before = fingerprint(self._candidates[index].files)
-            self._done[index] = Reading(fingerprint=before, reason=_DIED, again=True)
+            self._done[index] = guarded(self._candidates[index], _died)
         if index in self._suspects:
             self._suspects.remove(index)
 
@@ -152,6 +151,10 @@ def _work(connection: Connection, asked: Asked) -> None:
     die_with_parent()
     while True:
         connection.send(_read(connection.recv(), asked))
+
+
+def _died(fingerprint: str) -> Reading:
+    return Reading(fingerprint=fingerprint, reason=_DIED, again=True)
 
 
 def _read(candidate: Candidate, asked: Asked) -> Reading:

@@ -38,6 +38,7 @@ def test_the_hop_is_beside_what_lies_on_the_slab(lithium):
     slab = range(len(lithium))
     sites = adatom_sites(crowded, "Li", slab)
     assert 0 < len(sites) < 9
+    assert min(site.to_others for site in sites) > 2.5  # Li-C is 2.0: there it would leave the slab
     first, second = hop_sites(crowded, sites)
     nearest = sorted(site.to_others for site in sites)[:2]
     assert first.to_others + second.to_others <= sum(nearest) + 2.0

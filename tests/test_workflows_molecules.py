@@ -18,7 +18,7 @@ from heterofire.results.requests import (
 from heterofire.structures.errors import InputError
 from heterofire.workflows.planning import plan_study
 from heterofire.workflows.starts import start_structure
-from heterofire.workflows.study import parse_study
+from heterofire.workflows.study import PROFILES, parse_study
 
 PHASES = """\
 study: small
@@ -181,6 +181,15 @@ def test_a_complex_on_a_complex_holds_what_it_is_told_to(complexes):
 def test_a_complex_of_what_is_not_there_is_refused(line, message):
     with pytest.raises(InputError, match=message):
         parse_study(PHASES + "complexes:\n" + line, "small.yaml")
+
+
+def test_a_complex_is_in_its_profiles_only():
+    words = COMPLEXES.replace("pair: {", "pair: {profiles: [paper], ")
+    names = {p: {c.label.model for c in plan_of(words, profile=p).calculations} for p in PROFILES}
+    assert [p for p in PROFILES if "pair" in names[p]] == ["paper"]
+    needed = COMPLEXES.replace("wet: {", "wet: {profiles: [paper, quick], ")
+    with pytest.raises(InputError, match=r"'wetter': 'wet' is not among .* of profile converged"):
+        parse_study(PHASES + needed, "small.yaml")
 
 
 def test_an_anchor_that_the_host_lacks_is_named():

@@ -245,11 +245,10 @@ class Study(_Part):
             self._check_systems(profile)
         for decomposition in self.decompositions:
             for name in decomposition.where:
-                guest = FREE if name == FREE else self.complexes[name].guest
-                if guest not in (FREE, decomposition.molecule):
-                    raise ValueError(
-                        f"decomposition {decomposition.name!r}: the guest of {name!r} is {guest!r}"
-                    )
+                part = self.complexes.get(name)
+                if part and part.guest != decomposition.molecule:
+                    where = f"decomposition {decomposition.name!r}"
+                    raise ValueError(f"{where}: the guest of {name!r} is {part.guest!r}")
         return self
 
     def _check_systems(self, profile: Profile) -> None:
