@@ -139,10 +139,14 @@ def of_tfsi(runs: Runs) -> Iterator[Row]:
     atoms.set_cell(np.ptp(atoms.positions, axis=0) + 9.0)
     atoms.center()
     relaxed = {"NSW": 40, "IBRION": 2, "EDIFFG": -0.03, "EDIFF": "1E-5"}
-    for basis, incar in (("LCAO dzp, h 0.18 A", {"PREC": "Accurate"}),):
+    for basis, incar in (
+        ("LCAO dzp, h 0.18 A", {"PREC": "Accurate"}),
+        ("PW 400 eV", {"ENCUT": 400}),  # as in the paper
+    ):
         tags = ALONE | relaxed | incar
         electrons = valence_electrons(atoms.get_chemical_symbols()) + 1
-        run = runs.run("TFSI", atoms, (1, 1, 1), **tags, NELECT=electrons)
+        name = "TFSI" if basis.startswith("LCAO") else "TFSI-PW"
+        run = runs.run(name, atoms, (1, 1, 1), **tags, NELECT=electrons)
         bonds = sorted(cf_bonds(run))
         for i, name in enumerate(("first", "second", "third")):
             yield (

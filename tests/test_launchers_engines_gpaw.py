@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import mx2
+from ase.io import read
 from pymatgen.io.vasp.outputs import Chgcar, Elfcar, Locpot, Vasprun
 
 from heterofire.launchers.engines.gpaw_cells import open_axes, placement
@@ -207,6 +208,16 @@ def test_a_charged_molecule_does_not_depend_on_its_box(tmp_path):
         assert "total charge -1 e" in record["noted"]["electrons"]
         found.append(energies(path)[1])
     assert found[0] == pytest.approx(found[1], abs=0.03)
+
+
+def test_a_charged_molecule_relaxes_in_plane_waves(tmp_path):
+    stretched = Atoms("HO", [[3, 3, 3.2], [3, 3, 4.4]], cell=[6, 6, 8])
+    incar = ISOLATED | {"ENCUT": 300, "NELECT": 8, "NSW": 12, "IBRION": 2, "EDIFFG": -0.05}
+    path = folder_of(tmp_path, stretched, incar)
+    (path / "POTCAR.spec").write_text("H\nO\n")
+    assert computed(path)["status"] == "converged"
+    relaxed = read(path / "CONTCAR", format="vasp")
+    assert relaxed.get_distance(0, 1) == pytest.approx(0.98, abs=0.03)  # measured 0.964
 
 
 def test_a_charged_cell_is_refused(tmp_path, hf, capsys):
