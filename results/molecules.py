@@ -7,7 +7,7 @@ from ase import Atoms
 from pymatgen.core import Molecule, Structure
 
 from ..structures.errors import RunError
-from ..structures.gaps import widest_gap
+from ..structures.gaps import in_one_piece
 from .records import Floats, Vibrations
 
 _FLAT = 1e-3  # of the largest; a smaller singular value is no motion of its own
@@ -44,7 +44,7 @@ def free_molecule(structure: Structure, vibrations: Vibrations | None) -> FreeMo
         The atoms were not all free, or more than one atom has no vibrations.
     """
     symbols = [site.specie.symbol for site in structure]
-    atoms = Atoms(symbols, positions=in_one_piece(structure))
+    atoms = Atoms(symbols, positions=in_one_piece(structure.frac_coords) @ structure.lattice.matrix)
     rigid = rigid_motions(atoms)
     found = np.zeros(0)
     if len(atoms) > 1:
@@ -61,20 +61,6 @@ def free_molecule(structure: Structure, vibrations: Vibrations | None) -> FreeMo
         symmetry_number=_symmetry_number(atoms),
         wavenumbers=found,
     )
-
-
-def in_one_piece(structure: Structure) -> Floats:
-    """Return positions (n_atoms, 3) in Angstrom with no atom on the far side of the box.
-
-    Examples
-    --------
-    >>> from pymatgen.core import Lattice
-    >>> pair = Structure(Lattice.cubic(20), ["H", "H"], [[0.98, 0, 0], [0.02, 0, 0]])
-    >>> round(float(np.ptp(in_one_piece(pair)[:, 0])), 6)
-    0.8
-    """
-    columns = [widest_gap(column).unfolded(column) for column in structure.frac_coords.T]
-    return np.asarray(np.transpose(columns) @ structure.lattice.matrix)
 
 
 def rigid_motions(atoms: Atoms) -> Floats:

@@ -55,3 +55,20 @@ def widest_gap(fractions: ArrayLike) -> Gap:
         above=float(ordered[(widest + 1) % len(ordered)]),
         width=float(widths[widest]),
     )
+
+
+def in_one_piece(fractions: ArrayLike) -> NDArray[np.float64]:
+    """Return fractional coordinates of a molecule in a box, none on the far side of the box.
+
+    Parameters
+    ----------
+    fractions
+        (n_atoms, 3); each axis is cut at its own widest gap.
+
+    Examples
+    --------
+    >>> in_one_piece([[0.98, 0.5, 0], [0.02, 0.5, 0]]).round(6)[:, 0].tolist()
+    [0.0, 0.04]
+    """
+    columns = np.transpose(np.asarray(fractions, dtype=float))
+    return np.transpose([widest_gap(column).unfolded(column) for column in columns])

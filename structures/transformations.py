@@ -12,6 +12,7 @@ from .checks import check_structure
 from .complexes import add_ions
 from .contacts import bonding_distance
 from .errors import InputError, StructureError
+from .gaps import in_one_piece
 from .paths import with_positions
 from .species import Species
 
@@ -125,7 +126,7 @@ class PlaceAnew(_Transformation):
         symbols = [site.specie.symbol for site in structure]
         ions = [i for i, symbol in enumerate(symbols) if symbol == self.ion]
         rest = [i for i in range(len(structure)) if i not in ions]
-        places = _around_atom(structure, self.around[0])
+        places = in_one_piece(structure.frac_coords) @ structure.lattice.matrix
         electrons = sum(structure[i].specie.Z for i in rest)
         molecule = Species(
             name=structure.composition.reduced_formula,
@@ -142,14 +143,6 @@ class PlaceAnew(_Transformation):
 
 
 Transformation = Annotated[Stretch | TakeAway | PlaceAnew, Field(discriminator="kind")]
-
-
-def _around_atom(structure: Structure, atom: int) -> Floats:
-    """Return the positions of all atoms, each of its images that is nearest to one atom."""
-    steps = structure.frac_coords - structure[atom].frac_coords
-    nearest = structure[atom].frac_coords + steps - np.round(steps)
-    places: Floats = structure.lattice.get_cartesian_coords(nearest)
-    return places
 
 
 def _shortest(structure: Structure, first: int, second: int) -> Floats:

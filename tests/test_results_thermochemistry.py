@@ -13,7 +13,7 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from heterofire.results.derive import derive
-from heterofire.results.molecules import free_molecule, in_one_piece, rigid_motions
+from heterofire.results.molecules import free_molecule, rigid_motions
 from heterofire.results.records import Vibrations
 from heterofire.results.requests import VibrationRequest
 from heterofire.results.thermochemistry import (
@@ -26,6 +26,7 @@ from heterofire.results.thermochemistry import (
     zero_point_energy,
 )
 from heterofire.structures.errors import RunError
+from heterofire.structures.gaps import in_one_piece
 
 ROOM = 298.15
 ENERGIES = st.lists(st.floats(0.001, 0.6), min_size=1, max_size=9).map(np.array)
@@ -205,7 +206,7 @@ def test_a_molecule_across_the_edge_of_its_box_is_one_piece():
     atoms.wrap()
     structure = AseAtomsAdaptor.get_structure(atoms)
     assert np.ptp(structure.cart_coords[:, 2]) > 6
-    positions = in_one_piece(structure)
+    positions = in_one_piece(structure.frac_coords) @ structure.lattice.matrix
     assert np.ptp(positions[:, 2]) == pytest.approx(2 * 1.1787, abs=0.01)
 
 
