@@ -110,12 +110,15 @@ class Progress:
         words = f"{found.get('COMPLETED', 0)}/{len(statuses)} done, {_duration(elapsed)}"
         if found.get("FIZZLED"):
             words += f", {found['FIZZLED']} failed"
-        left = sum(
-            self._costs.get(s.name, 0.0) for s in statuses if s.state in ("READY", "WAITING")
-        ) + 0.5 * sum(self._costs.get(s.name, 0.0) for s in statuses if s.state == "RUNNING")
-        if self._seen_cost > 0 and left > 0:
-            words += f", about {_duration(left * elapsed / self._seen_cost)} left"
+        costs = {state: self._cost(statuses, state) for state in ("READY", "WAITING", "RUNNING")}
+        left = time_left(elapsed, self._seen_cost, costs)
+        if left is not None:
+            words += f", about {_duration(left)} left"
         return words
+
+    def _cost(self, statuses: list[JobStatus], state: str) -> float:
+        """Return what calculations in this state cost together, in the plan's units."""
+        return sum(self._costs.get(s.name, 0.0) for s in statuses if s.state == state)
 
     def _view(self, statuses: list[JobStatus], running: list[JobStatus]) -> Group:
         """Return the live view: one line of summary, one row per running calculation."""
@@ -131,6 +134,29 @@ class Progress:
                 _duration(status.elapsed_s or 0.0),
             )
         return Group(table, Text(self._summary(statuses), style="bold"))
+
+
+def time_left(elapsed_s: float, done: float, costs: Mapping[str, float]) -> float | None:
+    """Return the seconds that are left at the pace so far; None until something has ended.
+
+    Parameters
+    ----------
+    elapsed_s
+        Since the start.
+    done, costs
+        Relative costs of what has ended since then, and of what is left by its state.
+        Calculations that run are half done on the average.
+
+    Examples
+    --------
+    >>> time_left(60.0, 10.0, {"READY": 100.0, "RUNNING": 40.0})
+    240.0
+    >>> time_left(60.0, 0.0, {"READY": 100.0, "RUNNING": 40.0}) is None
+    True
+    """
+    running = 0.5 * costs.get("RUNNING", 0.0)
+    left = sum(costs.values()) - running
+    return left * elapsed_s / (done + running) if done > 0 and left > 0 else None
 
 
 def outcome_words(status: JobStatus) -> str:
