@@ -1,6 +1,7 @@
 """Tables and figures of a study, for the terminal and as files."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..results.records import Property
@@ -32,11 +33,21 @@ def stored_properties(project: Project, study: Study, profile: str) -> list[Prop
     engine = project.settings.engine
     found = project.store.properties(study=study.study, profile=profile, engine=engine)
     if not found:
+        others = project.store.properties(study=study.study)
         raise InputError(
             f"no results of {study.study}, profile {profile}, engine {engine} in "
-            f"{project.settings.database}; run: heterofire run {study.study} --profile {profile}"
+            f"{project.settings.database}; {_remedy(study.study, profile, engine, others)}"
         )
     return found
+
+
+def _remedy(study: str, profile: str, engine: str, others: Sequence[Property]) -> str:
+    """Return which results there are instead, or how to get those that were asked for."""
+    there = dict.fromkeys((item.profile, item.engine) for item in others)
+    if there:
+        options = " or ".join(f"--profile {one} --engine {by}" for one, by in there)
+        return f"there are others of it: add {options}"
+    return f"run: heterofire run {study} --profile {profile} --engine {engine}"
 
 
 def print_table(

@@ -122,6 +122,15 @@ def test_status_and_plan_and_table_speak_json(finished, heterofire):
     assert numbers
 
 
+def test_numbers_of_another_profile_or_engine_are_named_where_none_are_found(finished, heterofire):
+    folder, _ = finished
+    for options in (["--profile", "paper"], ["--engine", "vasp"]):
+        done = heterofire(folder, "table", "molecules.yaml", *options)
+        assert done.returncode == 2
+        assert "no results of molecules" in done.stderr
+        assert "there are others of it: add --profile quick --engine xtb" in done.stderr
+
+
 def test_fireworks_own_commands_see_the_projects_launchpad(finished, heterofire):
     folder, _ = finished
     shown = heterofire(folder, "lpad", "get_fws", "-d", "count")
