@@ -174,13 +174,19 @@ def table(
     database: DatabaseName = None,
     fmt: Annotated[str, typer.Option("--format", help="text, csv, json or latex.")] = "text",
     as_json: AsJson = False,
+    anew: Annotated[
+        bool,
+        typer.Option("--anew", help="Derive them first, also of a study that is not finished."),
+    ] = False,
 ) -> None:
     """Print a study's derived numbers with engine, method, unit and reference."""
-    from .reporting import print_table
+    from .reporting import derive_anew, print_table
     from .shown_studies import project_to_show
 
     project, shown = project_to_show(study, profile, engine, database)
     with project:
+        if anew:
+            derive_anew(project, study, shown)
         print_table(project, study, shown, "json" if as_json else fmt, name)
 
 

@@ -1,10 +1,10 @@
 """Tables and figures of a study, for the terminal and as files."""
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from ..results.records import Property
+from ..results.reference import refuse_to_write
 from ..structures.errors import InputError
 from ..structures.files import write_atomic
 from ..workflows.plans import Plan
@@ -33,21 +33,39 @@ def stored_properties(project: Project, study: Study, profile: str) -> list[Prop
     engine = project.settings.engine
     found = project.store.properties(study=study.study, profile=profile, engine=engine)
     if not found:
-        others = project.store.properties(study=study.study)
         raise InputError(
             f"no results of {study.study}, profile {profile}, engine {engine} in "
-            f"{project.settings.database}; {_remedy(study.study, profile, engine, others)}"
+            f"{project.settings.database}; {_remedy(project, study.study, profile)}"
         )
     return found
 
 
-def _remedy(study: str, profile: str, engine: str, others: Sequence[Property]) -> str:
-    """Return which results there are instead, or how to get those that were asked for."""
-    there = dict.fromkeys((item.profile, item.engine) for item in others)
-    if there:
-        options = " or ".join(f"--profile {one} --engine {by}" for one, by in there)
-        return f"there are others of it: add {options}"
-    return f"run: heterofire run {study} --profile {profile} --engine {engine}"
+def _remedy(project: Project, study: str, profile: str) -> str:
+    """Return what to do where a study has no numbers: those there are, or how to get some."""
+    engine = project.settings.engine
+    options = f"--profile {profile} --engine {engine}"
+    n_runs = len(project.store.calculations(study=study, profile=profile, engine=engine))
+    if n_runs:
+        return (
+            f"{n_runs} of its calculations are stored; for the numbers that they give: "
+            f"heterofire table {study} {options} --anew"
+        )
+    others = dict.fromkeys(
+        f"--profile {item.profile} --engine {item.engine}"
+        for item in project.store.properties(study=study)
+    )
+    if others:
+        return f"there are others of it: add {' or '.join(others)}"
+    return f"run: heterofire run {study} {options}"
+
+
+def derive_anew(project: Project, study: str, profile: str) -> None:
+    """Derive a study's numbers from the steps that are stored, and say how many those are."""
+    refuse_to_write(project.settings.database, "nothing was derived")
+    plan = project.plan(study, profile)
+    refresh_properties(project, plan)
+    n_stored = len(project.stored_keys(plan))
+    print(f"{n_stored} of {len(plan.steps)} steps of {plan.study} are stored", file=sys.stderr)
 
 
 def print_table(

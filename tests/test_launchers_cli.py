@@ -131,6 +131,20 @@ def test_numbers_of_another_profile_or_engine_are_named_where_none_are_found(fin
         assert "there are others of it: add --profile quick --engine xtb" in done.stderr
 
 
+def test_a_study_under_way_has_the_numbers_of_what_is_stored(finished, heterofire, tmp_path):
+    folder, _ = finished
+    other = {"HETEROFIRE_DB": str(tmp_path / "under_way.db")}
+    assert heterofire(folder, "collect", "runs", **other).returncode == 0
+    before = heterofire(folder, "table", "molecules.yaml", **other)
+    assert before.returncode == 2
+    assert "4 of its calculations are stored" in before.stderr
+    assert "--anew" in before.stderr
+    done = heterofire(folder, "table", "molecules.yaml", "--anew", **other)
+    assert done.returncode == 0, done.stderr
+    assert "4 of 4 steps of molecules are stored" in done.stderr
+    assert done.stdout == heterofire(folder, "table", "molecules.yaml").stdout
+
+
 def test_fireworks_own_commands_see_the_projects_launchpad(finished, heterofire):
     folder, _ = finished
     shown = heterofire(folder, "lpad", "get_fws", "-d", "count")
