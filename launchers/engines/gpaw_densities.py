@@ -8,6 +8,7 @@ import numpy as np
 from ...structures.errors import EngineError
 from .density_writing import DensityFiles
 from .gpaw_cells import Placement
+from .gpaw_spheres import corrections_near_atoms
 from .grids import Grid, coarse_grid, fine_grid, largest_step
 from .potentials import FloatArray
 from .tags import Settings, wants_potential
@@ -134,8 +135,9 @@ def _all_electron(calculator: Any, refinement: int) -> tuple[FloatArray, FloatAr
     """Return all-electron valence and core densities times volume, (n1, n2, n3) each."""
     densities = calculator.dft.densities()
     volume = calculator.atoms.get_volume()
-    every = densities.all_electron_densities(grid_refinement=refinement).data.sum(axis=0)
-    valence = densities.all_electron_densities(grid_refinement=refinement, skip_core=True)
+    with corrections_near_atoms():
+        every = densities.all_electron_densities(grid_refinement=refinement).data.sum(axis=0)
+        valence = densities.all_electron_densities(grid_refinement=refinement, skip_core=True)
     of_valence: FloatArray = valence.data.sum(axis=0)
     return of_valence * volume, (every - of_valence) * volume
 
