@@ -4,7 +4,7 @@ from ase import Atoms
 
 from heterofire.launchers.engines.gpaw_spheres import corrections_near_atoms
 
-# The spheres of the first reach over its cell, those of the second into the vacuum of its open axis.
+# Spheres that reach over the cell, and spheres that reach into the vacuum of an open axis.
 SYSTEMS = {
     "a small periodic cell": Atoms(
         "LiH", [[0, 0, 0], [0.3, 0.2, 1.7]], cell=[3.0, 3.2, 3.4], pbc=True
