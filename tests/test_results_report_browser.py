@@ -89,6 +89,13 @@ def _viewer(page, name="models"):
     return stage
 
 
+def _open_dos(page):
+    """Return the first panel of a density of states, which is drawn once its fold has opened."""
+    page.find_element(By.CSS_SELECTOR, "details.dos summary").click()
+    panels = (By.CSS_SELECTOR, "details.dos .panel")
+    return WebDriverWait(page, WAIT_S).until(lambda _: page.find_elements(*panels))[0]
+
+
 def _changed(stage, before) -> bool:
     return bool((np.abs(_pixels(stage) - before).sum(axis=2) > 30).mean() > 0.0002)
 
@@ -101,7 +108,7 @@ def _column(page, table, number) -> list[str]:
 def test_the_console_is_silent_and_nothing_is_fetched(page):
     _viewer(page)
     _viewer(page, "hops")
-    page.find_element(By.CSS_SELECTOR, "details.dos summary").click()
+    _open_dos(page)
     # "rendering" tells how fast WebGL reads pixels, which only this test does.
     log = [entry for entry in page.get_log("browser") if entry["source"] != "rendering"]
     assert log == []
@@ -186,9 +193,7 @@ def test_choosing_an_image_of_a_hop_shows_its_geometry(page):
 
 
 def test_a_dos_is_read_off_by_keyboard(page):
-    page.find_element(By.CSS_SELECTOR, "details.dos summary").click()
-    panel = page.find_element(By.CSS_SELECTOR, ".panel")
-    panel.send_keys(Keys.ARROW_RIGHT)
+    _open_dos(page).send_keys(Keys.ARROW_RIGHT)
     words = page.find_element(By.CSS_SELECTOR, ".panels [aria-live]").text
     assert words.startswith("energy (eV) ")
     assert "total " in words
@@ -240,7 +245,7 @@ def test_axe_finds_no_barrier(page, path, scheme):
     )
     page.get(path.as_uri())
     _viewer(page)
-    page.find_element(By.CSS_SELECTOR, "details.dos summary").click()
+    _open_dos(page)
     text = (resources.files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8")
     page.execute_script(text)
     found = page.execute_async_script(
