@@ -25,7 +25,7 @@ from .plots import pretty, styles
 from .records import DensityDifference
 
 _NEARLY = 1.0  # Angstrom
-_SHOWN = ("Bader near-grid", "Mulliken", "PAW spheres")  # schemes; the table has all
+_SHOWN = ("Bader near-grid", "Mulliken")  # schemes; the table has all of them
 
 
 def _differences(source: Source) -> dict[str, DensityDifference]:

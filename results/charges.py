@@ -24,11 +24,12 @@ def net_charges(run: Run) -> dict[str, Floats]:
     Returns
     -------
     dict
-        "Bader near-grid", "Bader weight" where densities were written, and "Mulliken" or
-        "PAW spheres" where projections were.
+        "Bader near-grid", "Bader weight" where densities were written, and "Mulliken" where
+        populations were. What lies inside PAW spheres leaves no net charge: the electrons between
+        the spheres belong to no atom.
     """
     found = {f"Bader {b.algorithm}": b.net for b in run.bader if b.net is not None}
-    if run.site_charges is not None:
+    if run.site_charges is not None and run.site_charges.is_partition:
         found[run.site_charges.scheme] = run.site_charges.net
     return found
 
@@ -52,7 +53,7 @@ def charge_values(run: Run, element: str, path: Mapping[str, Any]) -> list[Value
     """
     schemes = net_charges(run)
     if not schemes:
-        raise RunError(f"{run.folder} has no charges: run it with LORBIT = 11, or as task charge.")
+        raise RunError(f"{run.folder} has no charges: run it as task charge.")
     chosen = [i for i, symbol in enumerate(run_symbols(run)) if symbol == element]
     if not chosen:
         raise RunError(f"{run.folder} has no {element}: name an element of {run.structure.formula}")

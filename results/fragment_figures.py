@@ -21,7 +21,7 @@ from .plots import BLACK, GREY, axes_or_new, name_rows, pretty, styles, with_min
 from .published import printed_values
 from .records import Property
 
-_SCHEMES = ("Bader near-grid", "Bader weight", "PAW spheres", "Mulliken")  # the first there counts
+_SCHEMES = ("Bader near-grid", "Bader weight", "Mulliken")  # the first there counts
 _GAINED = "electrons gained by "
 _BOND = "C-F bond"
 _ROUTE, _TITLE, _ROW = 1.8, 0.55, 0.16  # inches: a route, a title with an axis, a row

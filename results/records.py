@@ -63,6 +63,11 @@ class SiteCharges:
     electrons: Floats  # (n_atoms,)
     net: Floats  # (n_atoms,) in e; ZVAL - electrons, positive = electrons lost
 
+    @property
+    def is_partition(self) -> bool:
+        """Return whether every electron is some atom's: those between PAW spheres are nobody's."""
+        return self.scheme == "Mulliken"
+
 
 @dataclass(frozen=True, kw_only=True)
 class BaderCharges:

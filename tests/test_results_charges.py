@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from heterofire.results.charges import INTEGRATED, net_charges
+from heterofire.results.charges import INTEGRATED, charge_values, net_charges
 from heterofire.results.derive import derive
 from heterofire.results.planar import vacuum_middle
 from heterofire.results.records import (
@@ -17,7 +17,7 @@ from heterofire.results.records import (
     SiteCharges,
 )
 from heterofire.results.requests import ChargeRequest, ElfRequest, TransferRequest
-from heterofire.structures.errors import StoreError
+from heterofire.structures.errors import RunError, StoreError
 
 CELL = Structure(
     Lattice.orthorhombic(4, 4, 20), ["C", "S", "K"], [[0, 0, 0.1], [0, 0, 0.4], [0, 0, 0.25]]
@@ -189,3 +189,11 @@ def test_charges_without_zval_are_no_net_charges(charged):
     bare = replace(charged.bader[0], net=None)
     assert bare.gained is None
     assert list(net_charges(replace(charged, bader=(bare,)))) == ["Mulliken"]
+
+
+def test_what_lies_between_paw_spheres_is_no_charge(charged):
+    spheres = replace(charged.site_charges, scheme="PAW spheres")
+    run = replace(charged, site_charges=spheres)
+    assert list(net_charges(run)) == ["Bader near-grid", "Bader weight"]
+    with pytest.raises(RunError, match="no charges: run it as task charge"):
+        charge_values(replace(run, bader=()), "K", {})
