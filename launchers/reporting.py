@@ -33,11 +33,15 @@ def stored_properties(project: Project, study: Study, profile: str) -> list[Prop
     engine = project.settings.engine
     found = project.store.properties(study=study.study, profile=profile, engine=engine)
     if not found:
-        raise InputError(
-            f"no results of {study.study}, profile {profile}, engine {engine} in "
-            f"{project.settings.database}; {_remedy(project, study.study, profile)}"
-        )
+        raise _no_results(project, study.study, profile)
     return found
+
+
+def _no_results(project: Project, study: str, profile: str) -> InputError:
+    return InputError(
+        f"no results of {study}, profile {profile}, engine {project.settings.engine} in "
+        f"{project.settings.database}; {_remedy(project, study, profile)}"
+    )
 
 
 def _remedy(project: Project, study: str, profile: str) -> str:
@@ -50,21 +54,27 @@ def _remedy(project: Project, study: str, profile: str) -> str:
             f"{n_runs} of its calculations are stored; for the numbers that they give: "
             f"heterofire table {study} {options} --anew"
         )
-    others = dict.fromkeys(
-        f"--profile {item.profile} --engine {item.engine}"
-        for item in project.store.properties(study=study)
-    )
-    if others:
-        return f"there are others of it: add {' or '.join(others)}"
+    others = project.store.calculations(study=study)[["profile", "engine"]].drop_duplicates()
+    if len(others):
+        named = [f"--profile {row.profile} --engine {row.engine}" for row in others.itertuples()]
+        return f"there are others of it: add {' or '.join(named)}"
     return f"run: heterofire run {study} {options}"
 
 
 def derive_anew(project: Project, study: str, profile: str) -> None:
-    """Derive a study's numbers from the steps that are stored, and say how many those are."""
+    """Derive a study's numbers from the steps that are stored, and say how many those are.
+
+    Raises
+    ------
+    InputError
+        None of its steps is stored; says of which profiles and engines some are.
+    """
     refuse_to_write(project.settings.database, "nothing was derived")
     plan = project.plan(study, profile)
-    refresh_properties(project, plan)
     n_stored = len(project.stored_keys(plan))
+    if not n_stored:
+        raise _no_results(project, plan.study, profile)
+    refresh_properties(project, plan)
     print(f"{n_stored} of {len(plan.steps)} steps of {plan.study} are stored", file=sys.stderr)
 
 

@@ -124,7 +124,7 @@ def test_status_and_plan_and_table_speak_json(finished, heterofire):
 
 def test_numbers_of_another_profile_or_engine_are_named_where_none_are_found(finished, heterofire):
     folder, _ = finished
-    for options in (["--profile", "paper"], ["--engine", "vasp"]):
+    for options in (["--profile", "paper"], ["--engine", "vasp"], ["--engine", "vasp", "--anew"]):
         done = heterofire(folder, "table", "molecules.yaml", *options)
         assert done.returncode == 2
         assert "no results of molecules" in done.stderr
