@@ -9,6 +9,8 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.io.vasp import Incar, Kpoints, Poscar
 from pymatgen.io.vasp.sets import VaspInputSet
 
+from heterofire.launchers.engines.kpoints import read_kpoints
+from heterofire.launchers.engines.tags import Settings
 from heterofire.structures.errors import HeteroError, InputError, StructureError
 from heterofire.structures.layers import graphene, mx2_monolayer
 from heterofire.workflows.inputs import input_set, make_inputs, write_inputs, write_neb_inputs
@@ -351,6 +353,17 @@ def test_mesh_keeps_the_spacing_asked_for_and_one_point_along_vacuum(mos2, potas
         lengths = structure.lattice.reciprocal_lattice.abc
         for length, n in zip(lengths, mesh, strict=False):
             assert length / n <= 0.2 < length / (n - 1)
+
+
+def test_a_mesh_off_gamma_is_even_and_read_so_by_vasps_file(mos2, tmp_path):
+    inputs = make_inputs(
+        mos2, task="relax", profile="paper", kpoint_spacing=0.27, kpoint_style="Monkhorst-Pack"
+    )
+    assert inputs.kpoints == {"style": "Monkhorst-Pack", "mesh": [10, 10, 1], "n_kpoints": 50}
+    written = Kpoints.from_file(write_inputs(inputs, mos2, tmp_path) / "KPOINTS")
+    assert (written.style.name, written.kpts[0]) == ("Monkhorst", (10, 10, 1))
+    points = read_kpoints(tmp_path, mos2.lattice.matrix, Settings()).points
+    assert np.abs(points).max(axis=1).min() == pytest.approx(0.05)
 
 
 @pytest.mark.parametrize(

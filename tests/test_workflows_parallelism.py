@@ -9,7 +9,13 @@ from heterofire.results.records import Label
 from heterofire.structures.errors import RunError
 from heterofire.workflows.calculations import Calculation
 from heterofire.workflows.folders import prepare_folder
-from heterofire.workflows.parallelism import laid_on, parallel_tags, vasp_build, vasp_command
+from heterofire.workflows.parallelism import (
+    irreducible_points,
+    laid_on,
+    parallel_tags,
+    vasp_build,
+    vasp_command,
+)
 from heterofire.workflows.tasks import WriteInputs
 
 RANKS = (1, 2, 6, 7, 8, 12, 16, 24, 31, 32, 36, 48, 64, 96, 128, 256)
@@ -42,6 +48,18 @@ def test_the_tags_always_divide_what_they_share(calculation, mesh, images):
         per_image = ranks // max(images, 1)
         assert per_image % (tags.get("KPAR", 1) * tags.get("NCORE", 1)) == 0
         assert tags.get("NCORE", 1) <= 8
+
+
+def test_an_even_mesh_off_gamma_has_fewer_points_than_one_around_it(calculation):
+    around, off = (
+        replace(calculation, kpoints={"style": style, "mesh": [2, 2, 1]})
+        for style in ("Gamma", "Monkhorst-Pack")
+    )
+    assert (irreducible_points(around), irreducible_points(off)) == (4, 2)
+    symmetric = {"ISYM": 2}
+    assert irreducible_points(replace(off, incar=symmetric)) <= 2
+    assert irreducible_points(replace(around, incar=symmetric)) <= 4
+    assert vasp_build(off) == "std"
 
 
 def test_what_the_study_has_set_is_kept(calculation):

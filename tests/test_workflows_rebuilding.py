@@ -87,20 +87,20 @@ def test_stored_inputs_make_the_run_again(relaxed, label):
     )
     made = stored_calculation(run, label, key="3f2a")
     assert made.potcar_symbols == ("Mo_pv", "S")
-    assert made.kpoints["mesh"] == [3, 3, 1]
+    assert made.kpoints == {"style": "Monkhorst-Pack", "mesh": [3, 3, 1]}
     assert (made.charge, made.incar) == (-1, run.incar)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"kpoints": {"style": "Line_mode", "n_kpoints": 40}}, "no mesh around Gamma"),
+        ({"kpoints": {"style": "Line_mode", "n_kpoints": 40}}, "no mesh without a shift"),
         (
-            {"kpoints": {"style": "Monkhorst", "divisions": [2, 2, 1], "shift": [0, 0, 0]}},
-            "no mesh around Gamma",
+            {"kpoints": {"style": "Gamma", "divisions": [2, 2, 1], "shift": [0.5, 0, 0]}},
+            "no mesh without a shift",
         ),
     ],
-    ids=["lines", "even Monkhorst"],
+    ids=["lines", "shifted"],
 )
 def test_k_points_that_cannot_be_written_again_are_named(relaxed, label, changes, message):
     with pytest.raises(InputError, match=message):

@@ -17,6 +17,7 @@ from .sizes import size_of
 
 # Ionic steps; a charge run's densities take as long as its energy.
 _STEPS = {"relax": 20.0, "molecule": 15.0, "neb": 20.0, "bulk": 8.0, "charge": 2.0}
+_REFINING = 6.0  # steps of what is relaxed already, with other k-points
 _SPACINGS = {"L": 0.25, "A": 0.18, "H": 0.18}  # Angstrom, by PREC; else 0.22
 _BASIS = 14  # functions of an atom, dzp
 _PROGRAM = 0.25  # GB
@@ -176,7 +177,8 @@ def _steps(calculation: Calculation) -> float:
         flags = calculation.structure.site_properties.get("selective_dynamics")
         free = 3 * len(calculation.structure) if flags is None else sum(map(sum, flags))
         return 1.0 + 2.0 * float(free)
-    usual = _STEPS.get(task, 1.0)
+    is_refined = task == "relax" and "structure" in calculation.parents
+    usual = _REFINING if is_refined else _STEPS.get(task, 1.0)
     return usual if task == "charge" else min(usual, max(nsw, 1))
 
 

@@ -69,11 +69,15 @@ class HeteroInputSet(VaspInputSet):
 
     @property
     def kpoints(self) -> Kpoints:
-        """A Gamma-centred mesh."""
-        mesh = tuple(self._given.kpoints["mesh"])
-        comment = f"Gamma-centred, {' x '.join(str(n) for n in mesh)}"
+        """A mesh around Gamma, or Monkhorst and Pack's."""
+        mesh, modes = tuple(self._given.kpoints["mesh"]), Kpoints.supported_modes
+        is_around_gamma = self._given.kpoints.get("style", "Gamma") == "Gamma"
+        name = "Gamma-centred" if is_around_gamma else "Monkhorst-Pack"
         return Kpoints(
-            comment=comment, style=Kpoints.supported_modes.Gamma, kpts=(mesh,), kpts_shift=(0, 0, 0)
+            comment=f"{name}, {' x '.join(str(n) for n in mesh)}",
+            style=modes.Gamma if is_around_gamma else modes.Monkhorst,
+            kpts=(mesh,),
+            kpts_shift=(0, 0, 0),
         )
 
     @property

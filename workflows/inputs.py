@@ -13,7 +13,7 @@ from ..structures.files import write_atomic
 from .incar_rules import Case, Derived, Spin, derived_tags
 from .incar_tags import VTST_TAGS, tag_problem
 from .input_warnings import input_warnings
-from .kpoints import Kind, Mesh, inequivalent_points, mesh_for
+from .kpoints import Kind, Mesh, Style, inequivalent_points, mesh_for
 from .potcar_files import assemble_potcar
 from .potcars import potcar_symbols, valence_electrons
 from .preset_files import Preset, load_preset
@@ -56,6 +56,7 @@ def make_inputs(
     potcars: Mapping[str, str] | None = None,
     kpoint_spacing: float | None = None,
     mesh: Sequence[int] | None = None,
+    kpoint_style: Style = "Gamma",
     images: int | None = None,
 ) -> Inputs:
     """Return the inputs of a calculation; nothing is written.
@@ -87,6 +88,8 @@ def make_inputs(
         POTCAR symbols by element that replace the defaults.
     kpoint_spacing, mesh
         Replace the preset's mesh: largest spacing in 1/Angstrom (2 pi included), or the mesh.
+    kpoint_style
+        "Monkhorst-Pack": a spacing gives even numbers, and none of the points is Gamma.
     images
         Images between the end points; needed for "neb".
 
@@ -112,7 +115,7 @@ def make_inputs(
     preset = _preset(task, profile, kind)
     _check_request(structure, kind, charge)
     asked = _checked_overrides(overrides or {})
-    wanted = _wanted_mesh(preset, kpoint_spacing, mesh)
+    wanted = {**_wanted_mesh(preset, kpoint_spacing, mesh), "style": kpoint_style}
     elements = [site.specie.symbol for site in structure]
     symbols = tuple(potcar_symbols(structure, potcars or {}))
     case = Case(
@@ -132,7 +135,7 @@ def make_inputs(
     _check_spin(case, incar)
     return Inputs(
         incar=incar,
-        kpoints=_kpoints(case.mesh),
+        kpoints=_kpoints(case.mesh, kpoint_style),
         potcar_symbols=symbols,
         changes=changes,
         warnings=input_warnings(case, incar, symbols, asked, engine=engine),
@@ -319,9 +322,9 @@ def _shown(value: Any) -> str:
     return " ".join(str(item) for item in value) if isinstance(value, list | tuple) else str(value)
 
 
-def _kpoints(mesh: Mesh) -> dict[str, Any]:
+def _kpoints(mesh: Mesh, style: Style) -> dict[str, Any]:
     """Return KPOINTS as plain data."""
-    return {"style": "Gamma", "mesh": list(mesh), "n_kpoints": inequivalent_points(mesh)}
+    return {"style": style, "mesh": list(mesh), "n_kpoints": inequivalent_points(mesh, style)}
 
 
 def _check_images(inputs: Inputs, images: Sequence[Structure]) -> None:

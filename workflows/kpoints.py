@@ -1,4 +1,4 @@
-"""Gamma-centred meshes: given outright, or by the spacing they must not exceed."""
+"""Meshes around Gamma or off it: given outright, or by the spacing they must not exceed."""
 
 from collections.abc import Mapping
 from math import ceil, prod
@@ -8,6 +8,7 @@ from pymatgen.core import Structure
 
 Kind = Literal["slab", "box", "bulk"]  # vacuum along c, all around, nowhere
 Mesh = tuple[int, int, int]
+Style = Literal["Gamma", "Monkhorst-Pack"]  # an even Monkhorst-Pack mesh has no point at Gamma
 
 
 def mesh_for(structure: Structure, wanted: Mapping[str, Any], kind: Kind) -> Mesh:
@@ -19,7 +20,8 @@ def mesh_for(structure: Structure, wanted: Mapping[str, Any], kind: Kind) -> Mes
         Its reciprocal lattice sets the mesh.
     wanted
         ``{"mesh": [3, 3, 1]}``, or ``{"spacing": 0.25}``: largest distance of neighbouring points
-        in 1/Angstrom, 2 pi included, as VASP's KSPACING.
+        in 1/Angstrom, 2 pi included, as VASP's KSPACING. With ``"style": "Monkhorst-Pack"`` a
+        spacing gives even numbers, so that Gamma is none of the points.
     kind
         One point along vacuum: c of a slab, all three axes of a box.
 
@@ -27,6 +29,8 @@ def mesh_for(structure: Structure, wanted: Mapping[str, Any], kind: Kind) -> Mes
     --------
     >>> from heterofire.structures.layers import mx2_monolayer
     >>> mesh_for(mx2_monolayer(), {"spacing": 0.25}, "slab")
+    (10, 10, 1)
+    >>> mesh_for(mx2_monolayer(), {"spacing": 0.27, "style": "Monkhorst-Pack"}, "slab")
     (10, 10, 1)
     """
     if "mesh" in wanted:
@@ -36,7 +40,10 @@ def mesh_for(structure: Structure, wanted: Mapping[str, Any], kind: Kind) -> Mes
         return (1, 1, 1)
     lengths = structure.lattice.reciprocal_lattice.abc  # 2 pi included
     # 1e-8: an axis that fits exactly must not get one point more by a rounding error
-    n1, n2, n3 = (max(1, ceil(length / wanted["spacing"] - 1e-8)) for length in lengths)
+    counts = [max(1, ceil(length / wanted["spacing"] - 1e-8)) for length in lengths]
+    if wanted.get("style") == "Monkhorst-Pack":
+        counts = [n + n % 2 for n in counts]
+    n1, n2, n3 = counts
     return (n1, n2, 1 if kind == "slab" else n3)
 
 
@@ -55,13 +62,16 @@ def widest_spacing(structure: Structure, mesh: Mesh, kind: Kind) -> float:
     return max((lengths[i] / mesh[i] for i in range(periodic)), default=0.0)
 
 
-def inequivalent_points(mesh: Mesh) -> int:
-    """Return how many points of a Gamma-centred mesh differ when k and -k count as one.
+def inequivalent_points(mesh: Mesh, style: str = "Gamma") -> int:
+    """Return how many points of a mesh differ when k and -k count as one.
 
     Examples
     --------
     >>> [inequivalent_points(mesh) for mesh in ((1, 1, 1), (2, 2, 1), (3, 3, 1))]
     [1, 4, 5]
+    >>> inequivalent_points((2, 2, 1), "Monkhorst-Pack")
+    2
     """
-    self_inverse = prod(1 if n % 2 else 2 for n in mesh)
+    of_even = 2 if style == "Gamma" else 0
+    self_inverse = prod(1 if n % 2 else of_even for n in mesh)
     return (prod(mesh) + self_inverse) // 2

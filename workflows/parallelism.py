@@ -51,11 +51,12 @@ def irreducible_points(calculation: Calculation) -> int:
     (10, 36)
     """
     n1, n2, n3 = (int(n) for n in calculation.kpoints["mesh"])
+    style = str(calculation.kpoints.get("style", "Gamma"))
     isym = int(calculation.incar.get("ISYM", 2))
     if isym == -1:
         return n1 * n2 * n3
     if isym == 0 or n1 * n2 * n3 == 1 or calculation.engine != "vasp":
-        return inequivalent_points((n1, n2, n3))
+        return inequivalent_points((n1, n2, n3), style)
     from pymatgen.symmetry.analyzer import (  # slow to import
         SpacegroupAnalyzer,
         SymmetryUndeterminedError,
@@ -63,9 +64,10 @@ def irreducible_points(calculation: Calculation) -> int:
 
     try:
         found = SpacegroupAnalyzer(calculation.structure, symprec=_SYMPREC)
-        return len(found.get_ir_reciprocal_mesh((n1, n2, n3)))
+        s1, s2, s3 = (int(style != "Gamma" and n % 2 == 0) for n in (n1, n2, n3))
+        return len(found.get_ir_reciprocal_mesh((n1, n2, n3), is_shift=(s1, s2, s3)))
     except SymmetryUndeterminedError:
-        return inequivalent_points((n1, n2, n3))
+        return inequivalent_points((n1, n2, n3), style)
 
 
 def vasp_build(calculation: Calculation) -> Build:

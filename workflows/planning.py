@@ -36,7 +36,7 @@ from .hop_planning import add_hops
 from .molecular_parts import FREE
 from .phases import build_phase, checked_species
 from .planner import Planner, Start
-from .plans import Plan
+from .plans import Plan, mesh_name
 from .reactions import reaction_request
 from .route_planning import add_route
 from .study import ALL_PARTS, HostPart, Phase, Profile, Sites, Study, pick
@@ -129,7 +129,8 @@ def add_phase(planner: Planner, name: str, phase: Phase) -> None:
 
 def add_host(planner: Planner, model: Model, parts: Sequence[HostPart] = ALL_PARTS) -> None:
     """Add a host by itself, and of what the study asks of hosts the parts that are wanted."""
-    host = planner.add(model.name, f"{model.name}/relax", "relax", model.structure)
+    rough = planner.add(model.name, f"{model.name}/relax", "relax", model.structure)
+    host = _refined(planner, rough)
     if model.bottom:
         planner.requests.append(_interlayer(model, host, "without ion"))
     if planner.study.adhesion and model.bottom and "adhesion" in parts:
@@ -147,9 +148,9 @@ def add_host(planner: Planner, model: Model, parts: Sequence[HostPart] = ALL_PAR
     if planner.study.charges and has_charges:
         add_host_charges(planner, model, host)
     for sites in planner.study.sites if "sites" in parts else ():
-        _add_sites(planner, model, host, sites, has_charges=has_charges)
+        _add_sites(planner, model, (rough, host), sites, has_charges=has_charges)
     for path in planner.study.hops_in(planner.profile) if "hops" in parts else ():
-        add_hops(planner, model, path, host)
+        add_hops(planner, model, path, rough)
 
 
 def _held(model: Model, layers: Sequence[Literal["bottom", "top"]]) -> Model:
@@ -159,9 +160,21 @@ def _held(model: Model, layers: Sequence[Literal["bottom", "top"]]) -> Model:
 
 
 def _add_sites(
-    planner: Planner, model: Model, host: Calculation, sites: Sites, *, has_charges: bool
+    planner: Planner,
+    model: Model,
+    hosts: tuple[Calculation, Calculation],
+    sites: Sites,
+    *,
+    has_charges: bool,
 ) -> None:
-    """Add the ion at the best-ranked sites of one region."""
+    """Add the ion at the best-ranked sites of one region.
+
+    Parameters
+    ----------
+    hosts
+        The host as first relaxed, and as finally.
+    """
+    rough_host, host = hosts
     ion, count = planner.study.ion, pick(sites.count, planner.profile)
     if not count:
         return
@@ -175,13 +188,14 @@ def _add_sites(
     for site in found:
         structure = insert_ion(model, site, ion=ion)
         name = f"{model.name}/{ion}-{site.name}/relax"
-        with_ion = planner.add(model.name, name, "relax", structure)
+        rough = planner.add(model.name, name, "relax", structure)
+        with_ion = _refined(planner, rough)
         final = _on_final_mesh(planner, with_ion, final_task)
         planner.requests += _binding(planner, model, site.name, final, final_host)
-        if final is not with_ion:
-            mesh = "x".join(map(str, with_ion.kpoints["mesh"]))
+        if final is not rough:
+            quantity = f"at {mesh_name(rough)} k-points"
             planner.requests += _binding(
-                planner, model, site.name, with_ion, host, quantity=f"at {mesh} k-points"
+                planner, model, site.name, rough, rough_host, quantity=quantity
             )
         if model.bottom:
             planner.requests.append(_interlayer(model, with_ion, site.name))
@@ -191,6 +205,22 @@ def _add_sites(
             planner.requests.append(
                 ChargeRequest(model=model.name, label=site.name, key=with_ion.key, element=ion)
             )
+
+
+def _refined(planner: Planner, relaxed: Calculation) -> Calculation:
+    """Return the relaxation whose geometry counts: this one, or its second part off Gamma."""
+    spacing = planner.study.refine_spacing.get(planner.profile)
+    if spacing is None:
+        return relaxed
+    return planner.add(
+        relaxed.label.model,
+        f"{relaxed.label.name.rpartition('/')[0]}/refine",
+        "relax",
+        relaxed.structure,
+        start=Start(parents={"structure": relaxed.key}),
+        kpoint_spacing=spacing,
+        kpoint_style="Monkhorst-Pack",
+    )
 
 
 def _on_final_mesh(planner: Planner, relaxed: Calculation, task: str) -> Calculation:
@@ -203,7 +233,7 @@ def _on_final_mesh(planner: Planner, relaxed: Calculation, task: str) -> Calcula
         return relaxed
     return planner.add(
         relaxed.label.model,
-        f"{relaxed.label.name.removesuffix('relax')}{task}",
+        f"{relaxed.label.name.rpartition('/')[0]}/{task}",
         task,
         relaxed.structure,
         start=Start(parents={"structure": relaxed.key}),

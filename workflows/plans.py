@@ -64,6 +64,12 @@ class Plan:
         return [_row(step) for step in self.steps]
 
 
+def mesh_name(step: Calculation) -> str:
+    """Return the mesh as tables have it: "3x3x1", and "2x2x1 MP" where Gamma is left out."""
+    name = "x".join(map(str, step.kpoints["mesh"]))
+    return name if step.kpoints.get("style", "Gamma") == "Gamma" else f"{name} MP"
+
+
 def is_of_gpaw(step: Step) -> bool:
     """Return whether GPAW does this step."""
     return isinstance(step, Calculation) and step.engine == "gpaw"
@@ -97,7 +103,7 @@ def _row(step: Step) -> dict[str, Any]:
         | {
             "atoms": len(step.structure),
             "images": step.n_images,
-            "k-points": "x".join(map(str, step.kpoints["mesh"])),
+            "k-points": mesh_name(step),
             "bands": step.n_bands,
             "changes": list(step.changes),
         }

@@ -144,30 +144,26 @@ def stored_calculation(run: Run, label: Label, *, key: str) -> Calculation:
     Raises
     ------
     InputError
-        The k-points are no mesh around Gamma, or the POTCARs do not fit the elements.
+        The k-points are no mesh, or a shifted one, or the POTCARs do not fit the elements.
     """
     mesh, shift = run.kpoints.get("divisions"), run.kpoints.get("shift") or (0, 0, 0)
-    if mesh is None or any(shift) or (run.kpoints.get("style") != "Gamma" and not _is_odd(mesh)):
+    style = {"Gamma": "Gamma", "Monkhorst": "Monkhorst-Pack"}.get(run.kpoints.get("style", ""))
+    if mesh is None or any(shift) or style is None:
         raise InputError(
             f"{label.name} ({key[:8]}): its k-points ({run.kpoints.get('style')}) are no mesh "
-            "around Gamma, which is all that can be written again from what is stored."
+            "without a shift, which is all that can be written again from what is stored."
         )
     elements = [name for name, _ in groupby(site.specie.symbol for site in run.structure)]
     return Calculation(
         label=label,
         structure=run.initial_structure,
         incar=dict(run.incar),
-        kpoints={"style": "Gamma", "mesh": list(mesh)},
+        kpoints={"style": style, "mesh": list(mesh)},
         potcar_symbols=_potcars(run.settings.potcars, elements, label.name),
         engine=run.settings.engine,
         method="",
         charge=round(run.charge),
     )
-
-
-def _is_odd(mesh: Sequence[int]) -> bool:
-    """Return whether a Monkhorst-Pack mesh is around Gamma."""
-    return all(n % 2 for n in mesh)
 
 
 def _potcars(titels: Sequence[str], elements: Sequence[str], name: str) -> tuple[str, ...]:

@@ -187,6 +187,10 @@ class Study(_Part):
     vacuums: dict[Profile, Annotated[float, Field(ge=8.0, le=60.0)]] = {}
     held_layers: dict[Profile, tuple[Literal["bottom", "top"], ...]] = {}  # of hosts of two layers
     sites: tuple[Sites, ...] = ()
+    # Hosts, with and without the ion, are relaxed a second time with k-points at most this far
+    # apart (1/Angstrom) on an even Monkhorst-Pack mesh: none of them is Gamma, where graphene's
+    # Dirac point lies in some cells. Bands keep the profile's own mesh.
+    refine_spacing: dict[Profile, Annotated[float, Field(gt=0)]] = {}
     # Binding energies come from one more field with k-points at most this far apart (1/Angstrom),
     # at the geometry that was relaxed on the profile's own mesh: that of the charges where they
     # are wanted, else a static run.
