@@ -26,6 +26,7 @@ _log = logging.getLogger(__name__)
 
 _POLL_S = 0.25
 _MAX_DEATHS = 20
+_SAY_S, _PATIENCE_S = 10.0, 900.0  # a cycle of a large field takes minutes, and then it is kept
 
 
 class Pool:
@@ -152,13 +153,29 @@ class Pool:
             )
 
     def _end_all(self) -> None:
-        """Ask all workers to end, and wait until they have put their work back."""
+        """Ask all workers to end, and wait until they have put their work back.
+
+        Their engines end between two cycles. One that still writes when the next run takes up its
+        folder would spoil that, so they are waited for, unless a second Ctrl-C comes.
+        """
         for process in self._processes:
             process.terminate()
+        end = time.monotonic() + _PATIENCE_S
+        try:
+            if self._wait_until(time.monotonic() + _SAY_S):
+                _log.warning("waiting for running cycles to end; Ctrl-C again does not wait")
+                self._wait_until(end)
+        except KeyboardInterrupt:
+            _log.warning("not waited for: calculations go on from their last checkpoint")
         for process in self._processes:
-            try:
-                process.wait(timeout=60)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.kill()
+            process.wait()
         self._processes.clear()
+
+    def _wait_until(self, end: float) -> bool:
+        """Wait for all workers to end; tell whether one is left at that time."""
+        while any(process.poll() is None for process in self._processes):
+            if time.monotonic() > end:
+                return True
+            time.sleep(_POLL_S)
+        return False
