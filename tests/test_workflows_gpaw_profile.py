@@ -133,11 +133,23 @@ def test_binding_energies_are_taken_on_a_mesh_and_at_gamma_beside_it(plan, steps
     host, ion = "MoSSe@NC", "MoSSe@NC/K-outer-1"
     assert [names[leg.key] for leg in finer] == [f"{ion}/charge", f"{host}/charge", "K/bulk"]
     assert [names[leg.key] for leg in at_gamma] == [f"{ion}/relax", f"{host}/relax", "K/bulk"]
-    assert [leg.geometry for leg in finer] == [at_gamma[0].key, at_gamma[1].key, None]
+    geometries = [names.get(leg.geometry) for leg in finer]
+    assert geometries == [f"{ion}/refine", f"{host}/refine", None]
     assert [leg.geometry for leg in at_gamma] == [None] * 3
     assert steps[f"{ion}/charge"].kpoints["mesh"] == [3, 3, 1]
-    assert steps[f"{ion}/charge"].parents == {"structure": steps[f"{ion}/relax"].key}
     assert steps[f"{ion}/charge"].incar["IDIPOL"] == steps[f"{host}/charge"].incar["IDIPOL"] == 3
+
+
+def test_no_host_keeps_the_bonds_of_gamma_alone(steps):
+    for name in ("MoS2@NC", "MoSSe(outer)@NC/K-gallery-1"):
+        rough, refined, charge = (steps[f"{name}/{part}"] for part in ("relax", "refine", "charge"))
+        assert refined.kpoints == {"style": "Monkhorst-Pack", "mesh": [2, 2, 1], "n_kpoints": 2}
+        assert refined.incar["NSW"] == rough.incar["NSW"] > 0
+        assert refined.parents == {"structure": rough.key}
+        assert charge.parents == {"structure": refined.key}
+    refined = steps["MoS2@NC/refine"].key
+    for follower in ("dos", "elf", "N-graphene-alone/charge", "MoS2-alone/charge"):
+        assert steps[f"MoS2@NC/{follower}"].parents == {"structure": refined}
 
 
 def test_without_charges_of_sites_binding_energies_have_a_run_of_their_own(anode):
@@ -155,6 +167,9 @@ def test_bands_are_those_in_the_gallery_and_on_the_surface_and_end_without_charg
     kinds = ("gallery", "surface")
     assert bands == [f"{host}/K-hop-{kind}/neb" for host in hosts for kind in kinds]
     assert not [name for name in steps if "hop" in name and "charge" in name]
+    keys = {step.key: step for step in steps.values()}
+    ends = [keys[key] for name in bands for key in steps[name].parents.values()]
+    assert {tuple(end.kpoints["mesh"]) for end in ends} == {(1, 1, 1)}  # as the bands' own
 
 
 def test_what_is_cheap_comes_first_and_hosts_before_references_and_bands_before_densities_of_states(

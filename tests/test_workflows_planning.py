@@ -197,52 +197,6 @@ def test_a_subtraction_survives_the_way_through_json(quick):
     assert (again, again.key) == (first, first.key)
 
 
-@pytest.fixture(scope="module")
-def gpaw():
-    return plan_study(load_study("potassium-anode"), "gpaw", engine="gpaw", method="PBE-D3")
-
-
-def test_no_host_keeps_the_bonds_of_gamma_alone(gpaw):
-    steps = {c.label.name: c for c in gpaw.calculations}
-    for name in ("MoS2@NC", "MoSSe(outer)@NC/K-gallery-1"):
-        rough, refined, charge = (steps[f"{name}/{part}"] for part in ("relax", "refine", "charge"))
-        assert refined.kpoints == {"style": "Monkhorst-Pack", "mesh": [2, 2, 1], "n_kpoints": 2}
-        assert refined.incar["NSW"] > 0
-        assert refined.parents == {"structure": rough.key}
-        assert charge.parents == {"structure": refined.key}
-    refined = steps["MoS2@NC/refine"].key
-    for follower in ("dos", "elf", "N-graphene-alone/charge", "MoS2-alone/charge"):
-        assert steps[f"MoS2@NC/{follower}"].parents == {"structure": refined}
-
-
-def test_bands_stay_on_the_mesh_on_which_they_can_be_paid(gpaw):
-    steps = {c.key: c for c in gpaw.calculations}
-    bands = [c for c in gpaw.calculations if c.label.task == "neb"]
-    assert len(bands) == 4
-    for band in bands:
-        assert {tuple(steps[key].kpoints["mesh"]) for key in band.parents.values()} == {(1, 1, 1)}
-        assert band.kpoints["mesh"] == [1, 1, 1]
-
-
-def test_binding_energies_have_one_mesh_and_say_what_gamma_alone_would_give(gpaw):
-    steps = {c.key: c for c in gpaw.calculations}
-    meshes = {}
-    for request in gpaw.requests:
-        if request.kind == "energy" and "binding" in request.quantity:
-            hosts = [leg for leg in request.legs if "NC" in leg.role]
-            assert len(hosts) == 2
-            meshes.setdefault(request.quantity, set()).update(
-                (tuple(steps[leg.key].kpoints["mesh"]), steps[leg.geometry].label.name[-6:])
-                if leg.geometry
-                else tuple(steps[leg.key].kpoints["mesh"])
-                for leg in hosts
-            )
-    assert meshes == {
-        "K binding energy": {((3, 3, 1), "refine")},
-        "K binding energy at 1x1x1 k-points": {(1, 1, 1)},
-    }
-
-
 def test_charges_of_a_hop_that_is_not_computed_are_refused():
     text = "study: s\ntitle: t\nhosts: [MoS2@NC]\ncharges: {hops: [gallery]}\n"
     with pytest.raises(InputError, match="charges want the hops gallery, not in hops"):
