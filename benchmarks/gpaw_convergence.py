@@ -1,9 +1,9 @@
-"""How converged profile gpaw is: the binding of K in the basis, its charge in the grid.
+"""How converged profile gpaw is: the binding of K in basis and k-points, its charge in the grid.
 
     python benchmarks/gpaw_convergence.py FOLDER --db reference --model MoS2@NC --site gallery-1
 
-Geometries are the relaxed ones of a result database. Everything is at Gamma, as the relaxations
-are: the basis matters little more or less on a mesh. A second call computes only what is missing.
+Geometries are the relaxed ones of a result database. Basis and grid are tried at Gamma: they matter
+little more or less on a mesh. A second call computes only what is missing.
 """
 
 import argparse
@@ -29,6 +29,7 @@ BASES: dict[str, tuple[dict[str, object], dict[str, str]]] = {
     "LCAO dzp, h 0.22 A": ({"ENCUT": None, "PREC": "Normal"}, {BASIS: "dzp"}),
     "LCAO szp(dzp), h 0.22 A": ({"ENCUT": None, "PREC": "Normal"}, {BASIS: "szp(dzp)"}),
 }
+MESHES = {"2x2x1 off Gamma": (2, 2, 1), "4x4x1 off Gamma": (4, 4, 1)}  # beside the study's 3x3x1
 GRIDS = {"0.21 A": 1, "0.11 A": 2, "0.05 A": 4}  # refinements of the grid of 400 eV
 
 
@@ -74,6 +75,26 @@ def binding(runs: Runs, parts: Mapping[str, Run]) -> None:
         print(f"{name:25s} {value:9.4f} {value - found['PW 600 eV']:+15.4f}")
 
 
+def kpoints(runs: Runs, parts: Mapping[str, Run], of_study: Mapping[str, Run]) -> None:
+    """Print the binding energy of K against the atom on each mesh."""
+    print(f"{'k-points':25s} {'E_b (eV)':>9s} {'less 3x3x1':>15s}")
+    study = of_study["with-K"].e0 - of_study["host"].e0 - parts["atom"].e0
+    print(f"{'3x3x1 (the study)':25s} {study:9.4f} {0:+15.4f}")
+    for name, mesh in MESHES.items():
+        energies = {
+            part: runs.run(
+                f"{part}-{name.replace(' ', '-')}",
+                ase_atoms(parts[part]),
+                mesh,
+                style="Monkhorst-Pack",
+                **tags_of(parts[part]),
+            ).e0
+            for part in ("with-K", "host")
+        }
+        value = energies["with-K"] - energies["host"] - parts["atom"].e0
+        print(f"{name:25s} {value:9.4f} {value - study:+15.4f}")
+
+
 def charges(runs: Runs, with_ion: Run) -> None:
     """Print the Bader charge of K and of the layers' carbon on ever finer grids."""
     print(f"{'grid':25s} {'K, near-grid (e)':>17s} {'K, weight (e)':>14s} {'all C (e)':>10s}")
@@ -96,26 +117,26 @@ def charges(runs: Runs, with_ion: Run) -> None:
 
 
 def main() -> None:
-    """Compute what is missing and print both tables."""
+    """Compute what is missing and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="run folders are kept here")
     parser.add_argument("--db", default="reference", help="where the geometries are")
     parser.add_argument("--model", default="MoS2@NC")
     parser.add_argument("--site", default="gallery-1")
-    parser.add_argument("--only", choices=("binding", "charges"))
+    parser.add_argument("--only", choices=("binding", "kpoints", "charges"))
     arguments = parser.parse_args()
     with ResultStore.open(arguments.db) as store:
-        with_ion = stored(store, f"{arguments.model}/K-{arguments.site}/relax")
-        parts = {
-            "with-K": with_ion,
-            "host": stored(store, f"{arguments.model}/relax"),
-            "atom": stored(store, "K atom/molecule"),
-        }
+        folders = {"with-K": f"{arguments.model}/K-{arguments.site}", "host": arguments.model}
+        parts = {part: stored(store, f"{folder}/refine") for part, folder in folders.items()}
+        of_study = {part: stored(store, f"{folder}/charge") for part, folder in folders.items()}
+        parts["atom"] = stored(store, "K atom/molecule")
     runs = Runs(arguments.folder, {})
-    if arguments.only != "charges":
+    if arguments.only in (None, "binding"):
         binding(runs, parts)
-    if arguments.only != "binding":
-        charges(runs, with_ion)
+    if arguments.only in (None, "kpoints"):
+        kpoints(runs, parts, of_study)
+    if arguments.only in (None, "charges"):
+        charges(runs, parts["with-K"])
 
 
 if __name__ == "__main__":

@@ -36,12 +36,13 @@ class Runs:
         atoms: Atoms,
         mesh: tuple[int, int, int],
         environment: Mapping[str, str] = {},
+        style: str = "Gamma",
         **incar: object,
     ) -> Run:
         """Return a finished run, after computing it where it is not there yet."""
         path = self.folder / name
         if not is_complete(path):
-            self._write(path, atoms, mesh, incar)
+            self._write(path, atoms, "{}\n{} {} {}".format(style, *mesh), incar)
             print(f"  {name} ...", file=sys.stderr, flush=True)
             command = [sys.executable, "-P", "-m", "heterofire.launchers.cli", "engine", "gpaw"]
             own = {"OMP_NUM_THREADS": "1", **environment}
@@ -49,9 +50,7 @@ class Runs:
                 subprocess.run(command, cwd=path, check=True, stdout=log, env=os.environ | own)
         return parse_run(path)
 
-    def _write(
-        self, path: Path, atoms: Atoms, mesh: tuple[int, int, int], incar: Mapping[str, object]
-    ) -> None:
+    def _write(self, path: Path, atoms: Atoms, mesh: str, incar: Mapping[str, object]) -> None:
         path.mkdir(parents=True, exist_ok=True)
         atoms = atoms[np.argsort(atoms.numbers, kind="stable")]
         atoms.pbc = True
@@ -61,4 +60,4 @@ class Runs:
         tags = {**self.tags, **incar}
         lines = (f"{tag} = {value}\n" for tag, value in tags.items() if value is not None)
         (path / "INCAR").write_text("".join(lines))
-        (path / "KPOINTS").write_text("mesh\n0\nGamma\n{} {} {}\n0 0 0\n".format(*mesh))
+        (path / "KPOINTS").write_text(f"mesh\n0\n{mesh}\n0 0 0\n")
