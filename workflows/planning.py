@@ -212,15 +212,8 @@ def _refined(planner: Planner, relaxed: Calculation) -> Calculation:
     spacing = planner.study.refine_spacing.get(planner.profile)
     if spacing is None:
         return relaxed
-    return planner.add(
-        relaxed.label.model,
-        f"{relaxed.label.name.rpartition('/')[0]}/refine",
-        "relax",
-        relaxed.structure,
-        start=Start(parents={"structure": relaxed.key}),
-        kpoint_spacing=spacing,
-        kpoint_style="Monkhorst-Pack",
-    )
+    mesh = {"kpoint_spacing": spacing, "kpoint_style": "Monkhorst-Pack"}
+    return _go_on(planner, relaxed, "refine", "relax", mesh)
 
 
 def _on_final_mesh(planner: Planner, relaxed: Calculation, task: str) -> Calculation:
@@ -231,13 +224,20 @@ def _on_final_mesh(planner: Planner, relaxed: Calculation, task: str) -> Calcula
     spacing = planner.study.final_spacing.get(planner.profile)
     if spacing is None:
         return relaxed
+    return _go_on(planner, relaxed, task, task, {"kpoint_spacing": spacing})
+
+
+def _go_on(
+    planner: Planner, relaxed: Calculation, name: str, task: str, mesh: Mapping[str, Any]
+) -> Calculation:
+    """Add what starts from a relaxed geometry on another mesh, named beside that relaxation."""
     return planner.add(
         relaxed.label.model,
-        f"{relaxed.label.name.rpartition('/')[0]}/{task}",
+        f"{relaxed.label.name.rpartition('/')[0]}/{name}",
         task,
         relaxed.structure,
         start=Start(parents={"structure": relaxed.key}),
-        kpoint_spacing=spacing,
+        **mesh,
     )
 
 

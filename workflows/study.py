@@ -192,8 +192,7 @@ class Study(_Part):
     # Dirac point lies in some cells. Bands keep the profile's own mesh.
     refine_spacing: dict[Profile, Annotated[float, Field(gt=0)]] = {}
     # Binding energies come from one more field with k-points at most this far apart (1/Angstrom),
-    # at the geometry that was relaxed on the profile's own mesh: that of the charges where they
-    # are wanted, else a static run.
+    # at the relaxed geometry: that of the charges where they are wanted, else a static run.
     final_spacing: dict[Profile, Annotated[float, Field(gt=0)]] = {}
     hops: tuple[HopPath, ...] = ()
     charges: Charges | None = None
