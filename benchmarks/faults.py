@@ -36,7 +36,7 @@ from heterofire.results.store import ResultStore
 from heterofire.workflows.calculations import Calculation
 from heterofire.workflows.flows import step_firework
 from heterofire.workflows.planning import plan_study
-from heterofire.workflows.study import parse_study
+from heterofire.workflows.study_reading import parse_study
 
 LEAVING_S = 30.0
 ROOT = Path(__file__).parents[1]

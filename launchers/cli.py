@@ -53,7 +53,7 @@ def studies(as_json: AsJson = False) -> None:
 register_structures(app)
 
 
-@app.command(epilog="Example: heterofire plan potassium-anode --profile paper")
+@app.command(epilog="Example: heterofire plan potassium-anode --profile paper --engine vasp")
 def plan(
     study: StudyName,
     profile: ProfileName = "quick",
@@ -84,7 +84,7 @@ def inputs(
         write_study_inputs(project.plan(study, profile), output, dry_run=dry_run)
 
 
-@app.command(epilog="Example: heterofire submit potassium-anode --profile paper")
+@app.command(epilog="Example: heterofire submit potassium-anode --profile paper --engine vasp")
 def submit(
     study: StudyName,
     profile: ProfileName = "quick",

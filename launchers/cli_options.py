@@ -8,7 +8,7 @@ StudyName = Annotated[str, typer.Argument(help="A study's name, or a YAML file o
 ProfileName = Annotated[str, typer.Option("--profile", help="quick, paper, converged, gpaw.")]
 EngineName = Annotated[
     str | None,
-    typer.Option("--engine", help="xtb, gpaw, vasp; default: what my_fworker.yaml has."),
+    typer.Option("--engine", help="xtb, gpaw, vasp; default: what my_fworker.yaml has, else xtb."),
 ]
 DatabaseName = Annotated[
     str | None,

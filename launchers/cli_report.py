@@ -79,7 +79,7 @@ def _report_study(store: "ResultStore", name: str, profile: str, engine: str) ->
     """Return what the report is about; of a study whose file is gone, what the database knows."""
     from ..results.report import ReportStudy
     from ..structures.errors import InputError
-    from ..workflows.study import load_study
+    from ..workflows.study_reading import load_study
     from .project import checked_profile
 
     checked = checked_profile(profile)

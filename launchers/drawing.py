@@ -9,8 +9,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..structures.errors import HeteroError, InputError
-from ..workflows.study import Study, load_study
+from ..structures.errors import HeteroError, InputError, RunError
+from ..workflows.study import Study
+from ..workflows.study_reading import load_study
 from .project import Project
 from .reporting import stored_properties
 
@@ -28,24 +29,43 @@ _MOST_ROWS = 12  # of one figure that are printed; all of them with --json
 def draw_figures(
     project: Project, study: str, profile: str, names: list[str], output: Path, *, dry_run: bool
 ) -> list[Path]:
-    """Redraw figures from the store, all of the study's when none is named, and record them."""
-    from ..results.figures import write_figure  # slow: matplotlib
+    """Redraw figures from the store, all of the study's when none is named, and record them.
 
+    Raises
+    ------
+    RunError
+        For some of them there is no number yet; the others are drawn.
+    """
     loaded, stored = _stored(project, study, profile, names)
     wanted = names or list(loaded.figures)
     if dry_run:
         print("\n".join(str(output / f"{name}.png") for name in wanted))
         return []
     written: list[Path] = []
-    for figure in _rendered(stored, wanted):
-        paths = write_figure(figure, project.store, output)
+    for paths in _written(project, stored, wanted, output):
         print("\n".join(map(str, paths)), flush=True)
         written += paths
     return written
 
 
-def _rendered(stored: "StoredStudy", names: Sequence[str]) -> Iterator["RenderedFigure"]:
-    """Yield figures in order, several being drawn at a time where there are cores for it."""
+def _written(
+    project: Project, stored: "StoredStudy", names: Sequence[str], folder: Path
+) -> Iterator[list[Path]]:
+    """Write each figure and yield its files; raise at the end where some could not be drawn."""
+    from ..results.figures import write_figure  # slow: matplotlib
+
+    missing = []
+    for figure in _rendered(stored, names):
+        if isinstance(figure, RunError):
+            missing.append(figure)
+        else:
+            yield write_figure(figure, project.store, folder)
+    if missing:
+        raise RunError("\n".join(map(str, missing)))
+
+
+def _rendered(stored: "StoredStudy", names: Sequence[str]) -> Iterator["RenderedFigure | RunError"]:
+    """Yield figures in order, or why there is none; several are drawn at a time on some cores."""
     n_processes = min(len(os.sched_getaffinity(0)), len(names), _MOST_PROCESSES)
     if n_processes < 2:
         _hold(stored)
@@ -68,10 +88,13 @@ def _hold(stored: "StoredStudy") -> None:
     _held["study"] = stored
 
 
-def _render(name: str) -> "RenderedFigure":
+def _render(name: str) -> "RenderedFigure | RunError":
     from ..results.figures import render_figure  # slow: matplotlib
 
-    return render_figure(_held["study"], name)
+    try:
+        return render_figure(_held["study"], name)
+    except RunError as error:
+        return error
 
 
 def redraw_figures(project: Project, study: Study, profile: str, folder: Path) -> list[Path]:
@@ -79,13 +102,12 @@ def redraw_figures(project: Project, study: Study, profile: str, folder: Path) -
     from ..results.figure_checks import check_figures  # slow: matplotlib
     from ..results.figure_files import KINDS
     from ..results.figure_sources import StoredStudy
-    from ..results.figures import write_figure
 
     stored = StoredStudy(project.store, study.study, profile, project.settings.engine)
     checks = check_figures(stored, study.figures, [folder])
     old = [found.name for found in checks if not found.is_good or found.remarks]
-    for figure in _rendered(stored, old):
-        write_figure(figure, project.store, folder)
+    for _ in _written(project, stored, old, folder):
+        pass
     return [folder / f"{name}.{kind}" for name in study.figures for kind in KINDS]
 
 

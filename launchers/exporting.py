@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from .. import workflows
 from ..structures.errors import InputError
-from ..workflows.study import Study, load_study, study_names
+from ..workflows.study import Study
+from ..workflows.study_reading import load_study, study_names
 from .project import Project
 
 if TYPE_CHECKING:

@@ -41,7 +41,7 @@ def _cell(value: Any) -> str:
 
 def print_studies(*, as_json: bool) -> None:
     """Print the studies that come along."""
-    from ..workflows.study import load_study, study_names  # slow: pydantic
+    from ..workflows.study_reading import load_study, study_names  # slow: pydantic
 
     found = [load_study(name) for name in study_names()]
     rows = [

@@ -3,16 +3,15 @@
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..structures.errors import InputError
 from ..workflows.calculations import Calculation
 from ..workflows.gpaw_costs import gpaw_memory_gb
 from ..workflows.plans import Step, is_of_gpaw
 from .engines.processes import chosen_processes
+from .memory_limits import available_memory_gb
 
-_MEMINFO = Path("/proc/meminfo")
-_KIB_PER_GB = 1e9 / 1024
+_USABLE = 0.85  # of what is free: estimates are right within 10 %, and others want some too
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +29,7 @@ class Need:
     @property
     def n_that_fit(self) -> int:
         """Return how many of the largest fit together."""
-        left, n_fitting = self.available_gb or float("inf"), 0
+        left, n_fitting = _USABLE * (self.available_gb or float("inf")), 0
         for _, gb in self.largest:
             left -= gb
             n_fitting += left >= 0
@@ -43,7 +42,9 @@ class Need:
         return f"memory: up to {gb:.1f} GB for each worker ({name}){there}"
 
 
-def memory_need(steps: Iterable[Step], n_workers: int, meminfo: Path = _MEMINFO) -> Need | None:
+def memory_need(
+    steps: Iterable[Step], n_workers: int, available_gb: float | None = None
+) -> Need | None:
     """Return what steps need at most, with so many workers; None where no engine tells.
 
     Parameters
@@ -52,8 +53,8 @@ def memory_need(steps: Iterable[Step], n_workers: int, meminfo: Path = _MEMINFO)
         That are still to be done.
     n_workers
         Calculations at a time.
-    meminfo
-        What Linux says about its memory.
+    available_gb
+        What this machine has left; found out by default.
     """
     n_processes = chosen_processes(None, os.environ)
     sizes = [
@@ -64,10 +65,14 @@ def memory_need(steps: Iterable[Step], n_workers: int, meminfo: Path = _MEMINFO)
     if not sizes:
         return None
     largest = sorted(sizes, key=lambda size: -size[1])[:n_workers]
-    return Need(largest=tuple(largest), available_gb=available_memory_gb(meminfo))
+    if available_gb is None:
+        available_gb = available_memory_gb()
+    return Need(largest=tuple(largest), available_gb=available_gb)
 
 
-def check_memory(steps: Iterable[Step], n_workers: int, meminfo: Path = _MEMINFO) -> Need | None:
+def check_memory(
+    steps: Iterable[Step], n_workers: int, available_gb: float | None = None
+) -> Need | None:
     """Refuse more workers than fit into the memory of this machine.
 
     Raises
@@ -75,7 +80,7 @@ def check_memory(steps: Iterable[Step], n_workers: int, meminfo: Path = _MEMINFO
     InputError
         Says what they would need, what is there, and how many workers fit.
     """
-    need = memory_need(steps, n_workers, meminfo)
+    need = memory_need(steps, n_workers, available_gb)
     if need is None or need.n_that_fit == len(need.largest):
         return need
     name, gb = need.largest[0]
@@ -89,13 +94,3 @@ def check_memory(steps: Iterable[Step], n_workers: int, meminfo: Path = _MEMINFO
         f"{n_workers} workers may need {need.total_gb:.1f} GB at a time ({name}: {gb:.1f} GB), but "
         f"{found} here. Start again with -j {need.n_that_fit}: nothing was started."
     )
-
-
-def available_memory_gb(meminfo: Path = _MEMINFO) -> float | None:
-    """Return the memory that new processes can have without swapping; None where unknown."""
-    try:
-        lines = meminfo.read_text(encoding="ascii").splitlines()
-    except OSError:  # no Linux
-        return None
-    found = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
-    return int(found[0]) / _KIB_PER_GB if found else None

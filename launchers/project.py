@@ -70,15 +70,11 @@ class Project:
     def plan(self, study: str, profile: str) -> "Plan":
         """Return the plan of a study for this project's engine."""
         from ..workflows.planning import plan_study  # pymatgen is slow to import
-        from ..workflows.study import load_study
+        from ..workflows.study_reading import load_study
+        from .engine_checks import check_engine
 
         name = checked_profile(profile)
-        if name == "gpaw" and self.settings.engine == "xtb":
-            raise InputError(
-                "profile gpaw has k-points and a dipole correction, which engine xtb has not: add "
-                "--engine gpaw (or vasp), or take --profile quick."
-            )
-        return plan_study(
+        plan = plan_study(
             load_study(study),
             name,
             engine=self.settings.engine,
@@ -86,6 +82,8 @@ class Project:
             has_vtst=self.settings.has_vtst,
             source=study,
         )
+        check_engine(plan, self.settings.engine)
+        return plan
 
     def has_store(self) -> bool:
         """Return whether there is a result database to look into."""

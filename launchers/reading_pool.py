@@ -89,17 +89,25 @@ class _Readers:
         return self._done.pop(self._n_out - 1)
 
     def _hand_out(self) -> None:
-        """Keep every process busy; a suspect is read while nothing else is."""
+        """Keep every process busy; a suspect is read while nothing else is, anew."""
         if self._suspects:
             if not self._busy:
-                self._give(self._suspects[0])
+                self._give(self._suspects[0], _Reader(self._asked))
             return
         bound = self._n_out + _AHEAD * self._n_workers
         while self._waiting and self._waiting[0] < bound and len(self._busy) < self._n_workers:
-            self._give(self._waiting.popleft())
+            self._give(self._waiting.popleft(), self._living())
 
-    def _give(self, index: int) -> None:
-        reader = self._idle.pop() if self._idle else _Reader(self._asked)
+    def _living(self) -> "_Reader":
+        """Return an idle process that lives, or a new one."""
+        while self._idle:
+            reader = self._idle.pop()
+            if reader.is_alive():
+                return reader
+            reader.end()
+        return _Reader(self._asked)
+
+    def _give(self, index: int, reader: "_Reader") -> None:
         self._busy[reader.connection] = reader, index
         with suppress(BrokenPipeError):  # it has died: no answer comes
             reader.connection.send(self._candidates[index])
@@ -136,6 +144,10 @@ class _Reader:
         self._process = _process(target=_work, args=(theirs, asked), daemon=True)
         self._process.start()
         theirs.close()
+
+    def is_alive(self) -> bool:
+        """Tell whether it still can answer."""
+        return self._process.is_alive()
 
     def end(self) -> None:
         """End it at once, whatever it is doing."""

@@ -34,7 +34,7 @@ from ..workflows.rebuilding import (
     trials,
 )
 from ..workflows.starts import start_structure, starting_role
-from ..workflows.study import load_study, study_names
+from ..workflows.study_reading import load_study, study_names
 from ..workflows.subtractions import Subtraction
 from .project import Project
 from .settings import load_settings
@@ -219,9 +219,10 @@ class Rebuilder:
         calculation = laid_on(trial.calculation, env, os.environ)
         folder = self.asked.folder / trial.folder_name
         _make_room(folder, trial)
+        folder.mkdir(parents=True, exist_ok=True)
+        _mark(folder, trial, judged=False)  # first: a kill leaves a folder that is known again
         library = potcar_library(env.get("potcars")) if engine == "vasp" else None
         prepare_anew(calculation, self.store, folder, potcar_dir=library)
-        _mark(folder, trial, judged=False)
         if not is_finished(calculation, folder):
             run_vasp(folder.resolve(), vasp_command(calculation, env))
         return read_trial(trial, self.store, folder)

@@ -8,7 +8,8 @@ from ..results.reference import refuse_to_write
 from ..structures.errors import InputError
 from ..structures.files import write_atomic
 from ..workflows.plans import Plan
-from ..workflows.study import Study, load_study
+from ..workflows.study import Study
+from ..workflows.study_reading import load_study
 from .project import Project
 
 

@@ -8,7 +8,9 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -222,5 +224,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     return work(launchpad, settings, json.loads(arguments.query))
 
 
+def leave(run: Callable[[], int | str | None]) -> None:
+    """End this process with what ``run`` returns, at once.
+
+    FireWorks pings from a thread that it does not stop where storing fails, as on a full disk;
+    Python would wait an hour for it. The log may lie on that disk, too.
+    """
+    code: int | str | None = 1
+    try:
+        code = run()
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else int(code is not None))
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main)

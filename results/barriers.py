@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.interpolate import CubicSpline
+from scipy.interpolate import CubicSpline, PchipInterpolator
 
 from ..structures.errors import RunError
 from .records import Band, Floats, Run
@@ -13,6 +13,7 @@ from .records import Band, Floats, Run
 _N_CURVE = 121  # points of the drawn curve
 _DEPTH = 0.005  # eV: shallower dips are within what the force tolerance leaves open
 _OVERSHOOT = 0.05  # eV the spline may rise above the highest image before we say so
+_FAR_TOO_HIGH = 0.25  # of the barrier: a spline that rises so far above is no guess
 _SAME_END = 0.002  # eV between an end point's own run and the same image of the band
 
 
@@ -20,8 +21,8 @@ _SAME_END = 0.002  # eV between an end point's own run and the same image of the
 class Barrier:
     """What a band says about a hop; energies in eV relative to the initial end point."""
 
-    forward: float  # top of the spline above the initial end point
-    back: float  # top of the spline above the final end point
+    forward: float  # top of the curve above the initial end point
+    back: float  # top of the curve above the final end point
     forward_image: float  # the same, by the highest image
     back_image: float
     energies: Floats  # (n_images,)
@@ -47,7 +48,9 @@ def fit_barrier(path: Sequence[float] | Floats, energies: Sequence[float] | Floa
     """Return the barriers forward and back along a band.
 
     A cubic spline goes through the energies, with zero slope at both end points because they
-    are minima (natural ends where an inner neighbour lies lower, and a note says so).
+    are minima (natural ends where an inner neighbour lies lower, and a note says so). Where it
+    rises far above the highest image, a curve takes its place that has no top but the images
+    (PCHIP: Fritsch and Butland, SIAM J. Sci. Stat. Comput. 5, 300 (1984)), and a note says so.
 
     Parameters
     ----------
@@ -72,9 +75,13 @@ def fit_barrier(path: Sequence[float] | Floats, energies: Sequence[float] | Floa
     relative = e - e[0]
     falls = relative[1] < -_DEPTH, relative[-2] < relative[-1] - _DEPTH
     ends: Any = tuple((2, 0.0) if fall else (1, 0.0) for fall in falls)  # (order, value)
-    spline = CubicSpline(x, relative, bc_type=ends)
-    saddle = _highest(spline, x)
-    top = float(spline(saddle))
+    fit: CubicSpline | PchipInterpolator = CubicSpline(x, relative, bc_type=ends)
+    saddle = _highest(fit, x)
+    over = float(fit(saddle) - relative.max())
+    if is_replaced := over > _FAR_TOO_HIGH * np.ptp(relative):
+        fit = PchipInterpolator(x, relative)
+        saddle = _highest(fit, x)
+    top = float(fit(saddle))
     curve = np.linspace(x[0], x[-1], _N_CURVE)
     minima = _dips(relative)
     return Barrier(
@@ -85,10 +92,13 @@ def fit_barrier(path: Sequence[float] | Floats, energies: Sequence[float] | Floa
         energies=relative,
         path=x,
         curve_path=curve,
-        curve_energies=np.asarray(spline(curve)),
+        curve_energies=np.asarray(fit(curve)),
         saddle=saddle,
         minima=minima,
-        notes=tuple(_notes(x, relative, falls, minima, top)),
+        notes=(
+            *_notes(x, relative, falls, minima, top),
+            *_spline_notes(over, is_replaced=bool(is_replaced)),
+        ),
     )
 
 
@@ -116,11 +126,11 @@ def band_barrier(band: Band, initial: Run | None = None, final: Run | None = Non
     return Barrier(**{**vars(barrier), "notes": tuple(notes)})
 
 
-def _highest(spline: CubicSpline, x: Floats) -> float:
-    """Return where the spline is highest, among its own extrema and the images."""
-    roots = spline.derivative().roots(extrapolate=False)
+def _highest(curve: CubicSpline | PchipInterpolator, x: Floats) -> float:
+    """Return where a curve is highest, among its own extrema and the images."""
+    roots = curve.derivative().roots(extrapolate=False)
     places = np.concatenate([x, roots[np.isfinite(roots)]])
-    return float(places[int(np.argmax(spline(places)))])
+    return float(places[int(np.argmax(curve(places)))])
 
 
 def _dips(relative: Floats) -> tuple[int, ...]:
@@ -152,9 +162,15 @@ def _notes(
     ]
     if top <= max(relative[0], relative[-1]) + 1e-9:
         notes.append("no saddle between the end points: the energy rises or falls all the way")
-    if top - relative.max() > _OVERSHOOT:
-        notes.append(
-            f"the spline rises {top - relative.max():.3f} eV above the highest image: the path "
-            "is sampled too coarsely, add images or a climbing image"
-        )
     return notes
+
+
+def _spline_notes(over: float, *, is_replaced: bool) -> list[str]:
+    """Say how far the spline rises above the highest image, in eV, where that matters."""
+    if over <= _OVERSHOOT and not is_replaced:
+        return []
+    instead = ", which is taken" if is_replaced else ""
+    return [
+        f"the spline rises {over:.3f} eV above the highest image{instead}: the path is sampled too "
+        "coarsely, add images or a climbing image"
+    ]

@@ -199,16 +199,19 @@ def check_schema(engine: Engine, name: str) -> int:
         raise StoreError(f"{name}: {error}") from error
 
 
-def settle_journal(engine: Engine) -> None:
+def settle_journal(engine: Engine, *, only_reads: bool = False) -> None:
     """Give a SQLite file the write-ahead log, so that readers never wait for a writer.
 
     The log needs memory that all users of the file share: on a disk that other machines see, the
-    file gets SQLite's older journal instead.
+    file gets SQLite's older journal instead. Who only reads leaves it as it is on a disk of this
+    machine, so that a published file keeps its checksum.
     """
     path = engine.url.database
     if engine.dialect.name != "sqlite" or not path or engine.url.query.get("mode") == "ro":
         return
     mode = "WAL" if is_local(Path(path).absolute().parent) else "DELETE"
+    if only_reads and mode == "WAL":
+        return
     deadline = time.monotonic() + GIVE_UP_S
     while True:
         try:

@@ -3,26 +3,24 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import chain
 from typing import Any, Literal, TypeVar
-
-import numpy as np
 
 from ..structures.errors import HeteroError, RunError
 from .aligned_dos import aligned_values, common_zeros
-from .barriers import band_barrier
+from .barrier_values import barrier_values
 from .bond_lengths import bond_values
 from .charges import charge_values, elf_value, transfer_values
 from .choices import with_chosen_legs
 from .complexes import complex_properties
 from .corrections import correction_notes
-from .electronic import band_gap, d_band_centre, dos_at_fermi, run_symbols
 from .elf_lines import elf_line_values
 from .energies import energy_property
-from .interlayers import interlayer_distance
+from .host_values import dos_values, interlayer_value
 from .migration import migration_value
 from .pathways import pathway_properties
 from .rates import rate_property
-from .records import GEOMETRY, Band, DensityDifference, Dos, Property, Run, Settings
+from .records import GEOMETRY, Band, DensityDifference, Property, Run, Settings
 from .requests import (
     AlignedDosRequest,
     BarrierRequest,
@@ -33,6 +31,7 @@ from .requests import (
     ElfLineRequest,
     ElfRequest,
     EnergyRequest,
+    HopRequest,
     InterlayerRequest,
     MigrationRequest,
     MismatchRequest,
@@ -142,9 +141,13 @@ class _Derivation:
 
     def _barriers(self, request: BarrierRequest) -> list[Property]:
         """Return the barriers of one band, forward and back."""
-        band = self._checked(self._store.get_band(request.band))
-        ends = [self._checked(self._run(key)) for key in (request.initial, request.final)]
-        return self._wrap(request, (band, *ends), _barrier_values(band, *ends))
+        band, ends = self._band(request)
+        return self._wrap(request, (band, *ends), barrier_values(request, band, ends))
+
+    def _band(self, hop: BarrierRequest | HopRequest) -> tuple[Band, tuple[Run, Run]]:
+        """Return a band and the runs of its end points."""
+        band = self._checked(self._store.get_band(hop.band))
+        return band, (self._get(hop.initial), self._get(hop.final))
 
     def _of_run(self, request: _OneRun) -> list[Property]:
         """Return what follows from one run."""
@@ -154,9 +157,9 @@ class _Derivation:
         if isinstance(request, ChargeRequest):
             return self._charges(request, run)
         if isinstance(request, DosRequest):
-            values = _dos_values(run, request)
+            values = dos_values(run, request)
         elif isinstance(request, InterlayerRequest):
-            values = [_interlayer_value(run, request)]
+            values = [interlayer_value(run, request)]
         elif isinstance(request, ElfRequest):
             values = [elf_value(run, request)]
         elif isinstance(request, ElfLineRequest):
@@ -187,12 +190,8 @@ class _Derivation:
 
     def _migration(self, request: MigrationRequest) -> list[Property]:
         """Return the barrier of the lowest path through the hops of a request."""
-        bands = [self._checked(self._store.get_band(hop.band)) for hop in request.hops]
-        ends = [
-            (self._checked(self._run(hop.initial)), self._checked(self._run(hop.final)))
-            for hop in request.hops
-        ]
-        records: list[_AnyRecord] = [*bands, *(run for pair in ends for run in pair)]
+        bands, ends = zip(*(self._band(hop) for hop in request.hops), strict=True)
+        records: list[_AnyRecord] = [*bands, *chain(*ends)]
         return self._wrap(request, records, [migration_value(request, bands, ends)])
 
     def _get(self, key: str) -> Run:
@@ -320,91 +319,3 @@ class _Derivation:
 def _sources(request: Request) -> list[tuple[str, str]]:
     """Return role and key of every calculation a request needs, each key once."""
     return list({key: (role, key) for role, key in reversed(request.sources())}.values())[::-1]
-
-
-def _barrier_values(band: Band, initial: Run, final: Run) -> list[Value]:
-    barrier = band_barrier(band, initial, final)
-    detail = barrier.detail()
-    return [
-        Value(
-            quantity=f"barrier {direction}",
-            unit="eV",
-            value=value,
-            energy_kind="E0",
-            detail=detail,
-            notes=barrier.notes,
-        )
-        for direction, value in (("forward", barrier.forward), ("back", barrier.back))
-    ]
-
-
-def _dos_values(run: Run, request: DosRequest) -> list[Value]:
-    if run.dos is None:
-        raise RunError(f"{run.folder} has no DOS: run it with LORBIT = 11 and NEDOS set.")
-    level = dos_at_fermi(run.dos)
-    gap = band_gap(run.bands, run.dos, len(run.structure))
-    values = [
-        Value(
-            quantity="DOS at E_F",
-            unit="states/eV/cell",
-            value=level,
-            detail={"per_atom": level / len(run.structure), "half_width_ev": 0.05},
-            notes=_grid_notes(run.dos, run.settings),
-        ),
-        *_per_area(level, request.area, _grid_notes(run.dos, run.settings)),
-        Value(
-            quantity="band gap",
-            unit="eV",
-            value=gap.value,
-            detail={"is_metal": gap.is_metal, "reasons": list(gap.reasons)},
-            notes=(f"metal: {'; '.join(gap.reasons)}",) if gap.is_metal else (),
-        ),
-    ]
-    for element in request.d_elements:
-        values.append(
-            Value(
-                quantity=f"d-band centre of {element}",
-                unit="eV",
-                value=d_band_centre(run.dos, run_symbols(run), [element]),
-                detail={"window_ev": [-10.0, 5.0], "relative_to": "E_F"},
-                notes=(f"{run.dos.projection} projection, -10 to 5 eV around E_F",),
-            )
-        )
-    return values
-
-
-def _per_area(level: float, area: float | None, notes: tuple[str, ...]) -> list[Value]:
-    """Return the DOS at the Fermi level of a slab per area, if the area is known."""
-    if area is None:
-        return []
-    area_nm2 = area / 100
-    return [
-        Value(
-            quantity="DOS at E_F per area",
-            unit="states/eV/nm^2",
-            value=level / area_nm2,
-            detail={"area_nm2": area_nm2, "half_width_ev": 0.05},
-            notes=notes,
-        )
-    ]
-
-
-def _grid_notes(dos: Dos, settings: Settings) -> tuple[str, ...]:
-    """Say when the DOS was sampled so coarsely that peaks fall between its points."""
-    step = float(np.diff(dos.energies).max())
-    if settings.smearing == "tetrahedron" or step <= settings.sigma:
-        return ()
-    return (
-        f"DOS points are {step:.3f} eV apart, the smearing is {settings.sigma:g} eV: peaks are "
-        "missed, raise NEDOS",
-    )
-
-
-def _interlayer_value(run: Run, request: InterlayerRequest) -> Value:
-    distance = interlayer_distance(
-        np.asarray(run.structure.lattice.matrix),
-        np.asarray(run.structure.frac_coords),
-        request.bottom,
-        request.top,
-    )
-    return Value(quantity="interlayer distance", unit="Angstrom", value=distance)

@@ -52,12 +52,7 @@ class LegRequest(BaseModel):
     @model_serializer(mode="wrap")
     def _without_empty(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what is not given: plans are known by the hash of their requests."""
-        written: dict[str, Any] = handler(self)
-        if not self.alternatives:
-            del written["alternatives"]
-        if self.geometry is None:
-            del written["geometry"]
-        return written
+        return without_empty(handler(self), "alternatives", "geometry")
 
     @model_validator(mode="after")
     def _electrons_are_alike(self) -> Self:
@@ -69,6 +64,11 @@ class LegRequest(BaseModel):
     def keys(self) -> tuple[str, ...]:
         """Return every calculation that the leg may be; none for an electron."""
         return () if self.key is None else (self.key, *self.alternatives)
+
+
+def without_empty(written: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Return what was written of a request without those of its optional fields that are empty."""
+    return {name: value for name, value in written.items() if value or name not in names}
 
 
 def leg_sources(legs: Iterable[LegRequest]) -> Sources:

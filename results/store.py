@@ -79,6 +79,7 @@ class ResultStore:
         self._engine = engine
         self._reader, self._writer = reading(engine), writing(engine)
         self.name = name
+        self._is_settled = False  # whether the file has the journal that writers want
         self.is_fixed = is_reference(name)  # nothing is ever written into it
 
     @classmethod
@@ -101,7 +102,7 @@ class ResultStore:
         text = os.fspath(path_or_url)
         store = cls(*connect(text))
         with explained("open", store.name):
-            settle_journal(store._engine)
+            settle_journal(store._engine, only_reads=True)
             version = store._version()
             if 0 < version < len(STEPS):
                 _bring_up_to_date(text)
@@ -353,8 +354,12 @@ class ResultStore:
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         refuse_to_write(self.name, "cannot write")
-        with explained("write", self.name), self._writer.begin() as connection:
-            yield connection
+        with explained("write", self.name):
+            if not self._is_settled:  # who only reads leaves the file as it is
+                settle_journal(self._engine)
+                self._is_settled = True
+            with self._writer.begin() as connection:
+                yield connection
 
 
 def _by_key(table: Any, key: str) -> Select[Any]:

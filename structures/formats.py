@@ -31,6 +31,7 @@ _UNREADABLE = (
 _NAMES = {"vasp": "poscar", "xyz": "extxyz"}
 
 
+_FLAT = 1e-6  # of the product of the edges: a cell of less volume is none
 _FULL = 1e-3  # occupancies of a site add up to 1 within this
 
 
@@ -101,10 +102,17 @@ def read_structure(path: str | os.PathLike[str], fmt: str | None = None) -> Stru
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read {path}: {error}") from error
     try:
-        return _parse(text, chosen)
+        structure = _parse(text, chosen)
     except _UNREADABLE as error:
         reason = str(error) or type(error).__name__
         raise InputError(f"{path} is not a readable {chosen} file: {reason}") from error
+    lattice = structure.lattice
+    if not abs(lattice.volume) > _FLAT * lattice.a * lattice.b * lattice.c:
+        raise InputError(
+            f"{path}: the cell has no volume: its vectors are {lattice.matrix.tolist()} Angstrom. "
+            "Give three that do not lie in one plane."
+        )
+    return structure
 
 
 def _poscar(structure: Structure) -> str:

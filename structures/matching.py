@@ -130,7 +130,7 @@ def match_lattices(
         max_strain,
         max_area or math.inf,
         max_atoms or math.inf,
-        twist_range or (-math.inf, math.inf),
+        _checked_range(twist_range),
     )
     matches = _described(cells, found, atoms, limits)
     if not matches:
@@ -154,6 +154,17 @@ def pareto(matches: Sequence[Match]) -> list[Match]:
             best = abs(match.strain.largest)
             front.append(match)
     return front
+
+
+def _checked_range(twist: tuple[float, float] | None) -> tuple[float, float]:
+    """Return smallest and largest twist, all there are without any."""
+    if twist is None:
+        return (-math.inf, math.inf)
+    if not twist[0] <= twist[1]:
+        raise InputError(
+            f"twist: the smallest, {twist[0]:g} degrees, comes first; it is above {twist[1]:g}"
+        )
+    return twist
 
 
 def _max_indices(

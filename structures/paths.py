@@ -21,6 +21,8 @@ Method = Literal["idpp", "linear"]
 IONS = ("Li", "Na", "K", "Rb", "Cs", "Mg", "Ca", "Zn", "Al")
 MAX_SHIFT = 1.5  # Angstrom that a host atom may move within its layer or molecule
 CROWDED = 0.8  # of the sum of covalent radii: nearer than this, an atom gives way to an ion
+_ROOM = 1.2  # of that sum: so far atoms give way, where their neighbours let them
+_SPRING = 0.03  # Angstrom^-4 like the pair potential; bonds of 2.4 Angstrom have 0.06
 MAX_LAYER_SHIFT = 5.0  # Angstrom that a whole layer may move, as a gallery that closes does
 
 
@@ -75,8 +77,7 @@ def interpolate(
     steps = np.linspace(0, 1, n_images + 2)[:, None, None]
     positions = initial.cart_coords + steps * displacements(initial, final)
     if method == "idpp":
-        giving_way = _crowded(initial, positions, movers)
-        positions = _idpp(initial.lattice.matrix, positions, [*movers, *giving_way])
+        positions = _idpp(initial, positions, movers)
     images = [with_positions(initial, coords) for coords in positions]
     for number, image in enumerate(images):
         _check_image(image, number, method)
@@ -245,8 +246,7 @@ def _fragments(structure: Structure, atoms: NDArray[np.int64]) -> NDArray[np.int
 
 def _crowded(initial: Structure, positions: Floats, movers: Sequence[int]) -> list[int]:
     """Return the other atoms, if free, that a straight way of the hopping atoms would run into."""
-    radii = covalent_radii[list(initial.atomic_numbers)]
-    contact = CROWDED * (radii[list(movers)][:, None] + radii[None])
+    contact = CROWDED * _contacts(initial, movers)
     lattice = initial.lattice.matrix
     too_near = np.zeros(len(initial), dtype=bool)
     for image in positions[1:-1]:
@@ -255,33 +255,49 @@ def _crowded(initial: Structure, positions: Floats, movers: Sequence[int]) -> li
     return [i for i in np.flatnonzero(too_near).tolist() if i not in movers and any(free[i])]
 
 
-def _idpp(lattice: Floats, positions: Floats, movers: Sequence[int]) -> Floats:
+def _contacts(structure: Structure, atoms: Sequence[int]) -> Floats:
+    """Return the sums of covalent radii of atoms and all others, (n_given, n_atoms) in Angstrom."""
+    radii = covalent_radii[list(structure.atomic_numbers)]
+    sums: Floats = radii[list(atoms)][:, None] + radii[None]
+    return sums
+
+
+def _idpp(initial: Structure, positions: Floats, hopping: Sequence[int]) -> Floats:
     """Return the path with the hopping atoms at the distances that lie between those of the ends.
 
     Each image stays in the plane normal to the straight way of the hopping atoms, which keeps the
-    images apart without springs and makes every image a small minimisation of its own.
+    images apart without springs. Atoms that must give way do so until there is room, no farther,
+    and springs between their places in neighbouring images keep them on one side.
     """
-    path, movers = positions.copy(), list(movers)
+    giving_way = _crowded(initial, positions, hopping)
+    path, movers = positions.copy(), [*hopping, *giving_way]
+    lattice, n_hopping = initial.lattice.matrix, len(hopping)
     way = positions[-1][movers] - positions[0][movers]
     tangent = way / max(float(np.linalg.norm(way)), 1e-12)
+    room = _ROOM * _contacts(initial, movers)
     ends = [_pair_vectors(lattice, positions[k], movers)[1] for k in (0, -1)]
-    for k in range(1, len(path) - 1):
-        t = k / (len(path) - 1)
-        target = (1 - t) * ends[0] + t * ends[1]
+    inner = range(1, len(path) - 1)
 
-        def objective(
-            x: Floats,
-            image: Floats = path[k],
-            start: Floats = positions[k],
-            target: Floats = target,
-        ) -> tuple[float, Floats]:
-            step = x.reshape(-1, 3)
-            image[movers] = start[movers] + step - (step * tangent).sum() * tangent
-            value, slope = _pair_potential(lattice, image, movers, target)
-            return value, (slope - (slope * tangent).sum() * tangent).ravel()
+    def objective(x: Floats) -> tuple[float, Floats]:
+        steps = x.reshape(len(inner), len(movers), 3)
+        steps = steps - (steps * tangent).sum(axis=(1, 2), keepdims=True) * tangent
+        value, slopes = 0.0, np.zeros_like(steps)
+        for row, k in enumerate(inner):
+            t = k / (len(path) - 1)
+            target = (1 - t) * ends[0] + t * ends[1]
+            target[:n_hopping, giving_way] = np.minimum(target, room)[:n_hopping, giving_way]
+            target[n_hopping:, hopping] = np.minimum(target, room)[n_hopping:, hopping]
+            path[k][movers] = positions[k][movers] + steps[row]
+            one, slopes[row] = _pair_potential(lattice, path[k], movers, target)
+            value += one
+        bends = np.diff(np.pad(steps, ((1, 1), (0, 0), (0, 0))), axis=0)[:, n_hopping:]
+        value += _SPRING * float((bends**2).sum())
+        slopes[:, n_hopping:] += 2 * _SPRING * (bends[:-1] - bends[1:])
+        slopes -= (slopes * tangent).sum(axis=(1, 2), keepdims=True) * tangent
+        return value, slopes.ravel()
 
-        best = minimize(objective, np.zeros(3 * len(movers)), jac=True, method="L-BFGS-B")
-        objective(best.x)
+    start = np.zeros(3 * len(inner) * len(movers))
+    objective(minimize(objective, start, jac=True, method="L-BFGS-B").x)
     return path
 
 

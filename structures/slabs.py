@@ -162,7 +162,8 @@ def build_slab(
     if not 0 <= termination < len(choices):
         names = ", ".join(t.name for t in choices)
         raise InputError(
-            f"termination {termination} of {plane}: there are {len(choices)}, from 0: {names}"
+            f"termination {termination} of {plane}: there are {len(choices)}, from 0 ({names}); on "
+            "the command line they count from 1"
         )
     chosen = choices[termination]
     layers = _layer_count(bulk, thickness, n_layers)

@@ -171,6 +171,22 @@ def test_inputs_are_written_without_a_queue(tmp_path, heterofire, molecules):
         assert names == {"INCAR", "KPOINTS", "POSCAR", "POTCAR.spec", "heterofire.json"}
 
 
+def test_a_folder_that_waits_for_others_says_that_its_poscar_is_a_placeholder(tmp_path, heterofire):
+    (tmp_path / "host.yaml").write_text(
+        "{study: host, title: one, ion: K, hosts: [MoS2@NC], dos: true}"
+    )
+    done = heterofire(tmp_path, "inputs", "host.yaml", "--engine", "vasp", "-o", "here")
+    assert done.returncode == 0, done.stderr
+    assert "1 of 2 folders start from results of others" in done.stderr
+    starts = {
+        about["name"]: about["start"]
+        for path in (tmp_path / "here").glob("*/heterofire.json")
+        for about in [json.loads(path.read_text())]
+    }
+    assert starts["MoS2@NC/relax"] == "POSCAR is the start"
+    assert "placeholder for results of MoS2@NC/relax (structure)" in starts["MoS2@NC/dos"]
+
+
 def test_a_corrupt_store_or_launchpad_is_refused_and_kept(tmp_path, heterofire, molecules):
     (tmp_path / "molecules.yaml").write_text(molecules)
     for name in ("results.db", "launchpad.db"):

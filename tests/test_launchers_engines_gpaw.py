@@ -120,7 +120,8 @@ def test_dispersion_of_a_far_pair_is_minus_c6_over_r6(tmp_path):
     """Two argon atoms in a box: D3 alone changes, and falls off with the sixth power."""
     found = []
     for distance in (6.0, 8.0):
-        pair = Atoms("Ar2", [[3, 3, 3], [3, 3, 3 + distance]], cell=[6, 6, 14.5])
+        # Nearer by way of the cell than across its wall, where a molecule would be put together.
+        pair = Atoms("Ar2", [[3, 3, 3], [3, 3, 3 + distance]], cell=[6, 6, 17.5])
         both = []
         for ivdw in (0, 11):
             path = folder_of(tmp_path / f"{distance}-{ivdw}", pair, ISOLATED | {"IVDW": ivdw})
@@ -279,6 +280,9 @@ def test_a_field_that_does_not_converge_is_tried_more_patiently_then_fails(
         ("GGA", "PS", "GPAW is given PBE"),
         ("ISIF", 3, "cells stay fixed"),
         ("ISMEAR", -5, "tetrahedra"),
+        ("ICHARG", 11, "densities are self-consistent"),
+        ("LIBXC1", "GGA_X_PBE_SOL", "functional is that of GGA"),
+        ("AGGAC", "0.0", "cannot be scaled"),
     ],
 )
 def test_what_gpaw_cannot_honour_is_refused_by_name(tmp_path, hf, capsys, tag, value, why):
@@ -287,6 +291,46 @@ def test_what_gpaw_cannot_honour_is_refused_by_name(tmp_path, hf, capsys, tag, v
     said = capsys.readouterr().err
     assert f"{tag} = {value}" in said
     assert why in said
+
+
+def test_a_field_that_breaks_off_is_tried_more_patiently(tmp_path, hf, capsys, monkeypatch):
+    from gpaw.new.energies import DFTEnergies
+
+    whole, n_checks = DFTEnergies.sanity_check, 0
+
+    def broken_once(energies) -> None:
+        nonlocal n_checks
+        n_checks += 1
+        if n_checks == 3:  # of the third cycle
+            energies.set(coulomb=float("nan"))
+        whole(energies)
+
+    monkeypatch.setattr(DFTEnergies, "sanity_check", broken_once)
+    path = folder_of(tmp_path, hf, ISOLATED)
+    record = computed(path)
+    assert "no convergence in 3 cycles (msr1" in record["remarks"][0]
+    assert "NaN" in record["remarks"][0]
+
+
+def test_what_gpaw_itself_raises_is_an_error_with_a_next_step(tmp_path, hf, capsys, monkeypatch):
+    def refuses(*_: object, **__: object) -> None:
+        raise ValueError("no such grid")
+
+    monkeypatch.setattr("gpaw.GPAW", refuses)
+    path = folder_of(tmp_path, hf, ISOLATED)
+    assert run_engine("gpaw", path) == 1
+    assert "ValueError: no such grid. Check the geometry" in capsys.readouterr().err
+    assert json.loads((path / "engine.json").read_text())["status"] == "failed"
+
+
+def test_energies_of_methfessel_and_paxton_are_those_of_vasp(tmp_path, sheet):
+    """E0 = ((N + 1) F + E) / (N + 2); GPAW gives F and E0."""
+    path = folder_of(tmp_path, sheet, COARSE | {"ISMEAR": 2, "SIGMA": 1.0})
+    computed(path)
+    run = parse_run(path)
+    assert abs(run.e_wo_entropy - run.free_energy) > 0.01
+    expected = (3 * run.free_energy + run.e_wo_entropy) / 4
+    assert run.e0 == pytest.approx(expected, abs=1e-6)
 
 
 def test_several_processes_are_refused(tmp_path, hf, capsys, monkeypatch):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+from heterofire.launchers.engines import gpaw_checkpoints as checkpoints
 from heterofire.launchers.engines import gpaw_potential
 from heterofire.launchers.engines.run import run_engine
 from heterofire.results.neb_parsing import parse_band
@@ -121,6 +122,43 @@ def test_a_long_field_is_kept_on_the_way(tmp_path, whole, capfd, monkeypatch):
 
 def test_a_short_static_run_keeps_no_field(whole):
     assert not (whole / "WAVECAR.gpw").exists()
+
+
+def test_a_run_that_has_ended_keeps_no_field_where_lwave_is_false(tmp_path, monkeypatch):
+    monkeypatch.setattr(gpaw_potential, "SAVE_EVERY_S", 0.0)
+    assert run_engine("gpaw", molecule_of(tmp_path, FINE + "LWAVE = F\n")) == 0
+    assert not list(tmp_path.glob("*WAVECAR*"))
+
+
+class Field:
+    """Stands for a calculator that writes what it is given."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def write(self, path: Path, mode: str) -> None:
+        assert mode == "all"
+        path.write_bytes(self.content)
+
+
+def test_a_kill_between_seal_and_file_leaves_the_field_before(tmp_path):
+    for content in (b"first", b"second"):
+        checkpoints.save(Field(content), tmp_path, {"of": "HF"}, [0, 0, 0.5])
+        assert checkpoints.usable(tmp_path, {"of": "HF"}) is not None
+    path = tmp_path / "WAVECAR.gpw"
+    path.write_bytes(b"first")  # the seal of the second is there, the file is not yet
+    (tmp_path / ".WAVECAR.gpw.tmp").write_bytes(b"sec")
+    assert checkpoints.usable(tmp_path, {"of": "HF"}) == (path, [0, 0, 0.5])
+    assert not (tmp_path / ".WAVECAR.gpw.tmp").exists()
+    path.write_bytes(b"third")
+    assert checkpoints.usable(tmp_path, {"of": "HF"}) is None
+
+
+def test_a_kill_between_seal_and_file_leaves_no_field_of_other_settings(tmp_path):
+    checkpoints.save(Field(b"first"), tmp_path, {"of": "300 eV"}, [0, 0, 0.5])
+    checkpoints.save(Field(b"second"), tmp_path, {"of": "400 eV"}, [0, 0, 0.5])
+    (tmp_path / "WAVECAR.gpw").write_bytes(b"first")  # killed before the second took its place
+    assert checkpoints.usable(tmp_path, {"of": "400 eV"}) is None
 
 
 def test_images_in_processes_have_the_same_energies(tmp_path):

@@ -46,6 +46,15 @@ def drawn(project, heterofire):
     return project
 
 
+def test_what_can_be_drawn_is_drawn_and_the_rest_is_named(project, heterofire):
+    done = heterofire(project, "figure", "potassium-anode")
+    assert done.returncode == 1
+    assert "figures/5b.png" in done.stdout
+    assert "figure 5c of potassium-anode" in done.stderr
+    assert "figure 5d of potassium-anode" in done.stderr
+    assert {path.stem for path in (project / "figures").glob("*.png")} == {"5b"}
+
+
 def test_a_figure_that_is_as_drawn_passes_the_check(drawn, heterofire):
     done = heterofire(drawn, "figure", "potassium-anode", "5b", "--check")
     assert done.returncode == 0, done.stderr

@@ -408,6 +408,18 @@ def test_readers_killed_in_the_middle_of_an_answer_cost_nothing(monkeypatch):
     assert multiprocessing.active_children() == []
 
 
+def test_readers_killed_while_they_are_idle_are_not_what_a_run_is_blamed_for(monkeypatch):
+    answer = Reading(fingerprint="f", reason="read")
+    monkeypatch.setattr(reading_pool, "_read", lambda *_: answer)
+    asked = Asked(study="s", model=None, known=frozenset(), own=frozenset())
+    with reading_pool._Readers(["a"], asked, 2) as readers:
+        readers._idle += [reading_pool._Reader(asked) for _ in range(2)]
+        for process in multiprocessing.active_children():
+            process.kill()
+            process.join()
+        assert readers.outcome() == answer
+
+
 @pytest.fixture
 def many(tmp_path):
     """Thirty runs, each of its own second."""

@@ -14,7 +14,7 @@ import pytest
 from heterofire.results.parsing import is_complete
 from heterofire.results.store import ResultStore
 from heterofire.workflows.planning import plan_study
-from heterofire.workflows.study import load_study
+from heterofire.workflows.study_reading import load_study
 
 # Each costs a quarter of a minute: 8 where CI has to be done in time, more by hand.
 N_KILLS = int(os.environ.get("HETEROFIRE_KILLS", "8"))

@@ -20,7 +20,7 @@ from heterofire.launchers.status import job_statuses
 from heterofire.results.store import ResultStore
 from heterofire.workflows.flows import step_firework, study_flow
 from heterofire.workflows.planning import plan_study
-from heterofire.workflows.study import load_study
+from heterofire.workflows.study_reading import load_study
 
 N_CALCULATIONS = 40
 HASTY = (  # a pause of seconds then breaks connections, as one of a minute does otherwise

@@ -31,7 +31,7 @@ from heterofire.launchers.worker import worker_locks
 from heterofire.results.store import ResultStore
 from heterofire.workflows.flows import step_firework
 from heterofire.workflows.planning import plan_study
-from heterofire.workflows.study import load_study
+from heterofire.workflows.study_reading import load_study
 
 TESTS = Path(__file__).parent
 STUDY = """\

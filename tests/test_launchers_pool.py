@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -67,3 +68,29 @@ def test_patience_has_an_end(pool, monkeypatch):
     made._end_all()
     assert time.monotonic() - begin < 0.9
     assert worker.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    ("work", "code", "said"),
+    [
+        ("return 143", 143, ""),
+        ("raise SystemExit(2)", 2, ""),
+        ("raise OSError('No space left on device')", 1, "No space left on device"),
+    ],
+)
+def test_a_worker_does_not_wait_for_the_ping_that_fireworks_left_behind(work, code, said, tmp_path):
+    script = f"""
+import threading
+from heterofire.launchers.worker import leave
+def run():
+    threading.Thread(target=threading.Event().wait).start()
+    {work}
+leave(run)
+"""
+    for log in (tmp_path / "worker.log", Path("/dev/full")):
+        with log.open("w") as stderr:
+            done = subprocess.run(
+                [sys.executable, "-c", script], stderr=stderr, timeout=60, check=False
+            )
+        assert done.returncode == code
+    assert said in (tmp_path / "worker.log").read_text()

@@ -16,7 +16,7 @@ from heterofire.results.store import ResultStore
 from heterofire.workflows.flows import step_firework
 from heterofire.workflows.planning import plan_study
 from heterofire.workflows.plans import relative_cost
-from heterofire.workflows.study import load_study
+from heterofire.workflows.study_reading import load_study
 
 QADAPTER = """\
 _fw_name: CommonAdapter

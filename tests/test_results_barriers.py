@@ -73,6 +73,27 @@ def test_a_path_without_a_saddle_says_so():
     assert any("no saddle" in note for note in barrier.notes)
 
 
+def test_a_spline_far_above_the_highest_image_gives_way_to_it():
+    # A hop of K through MoS2 whose images lie unevenly: the spline would say 9.7 eV.
+    barrier = fit_barrier([0.0, 2.30, 8.68, 16.0, 19.5], [0.0, 6.79, 4.29, 4.05, 0.80])
+    assert barrier.forward == pytest.approx(6.79)
+    assert barrier.back == pytest.approx(6.79 - 0.80)
+    assert barrier.curve_energies.max() <= 6.79 + 1e-9
+    assert "above the highest image, which is taken" in " ".join(barrier.notes)
+
+
+def test_a_spline_is_never_replaced_without_a_word():
+    barrier = fit_barrier([0.0, 0.67, 1.38, 2.5, 3.08, 3.98], [0, 0.01, 0.1, 0.094, 0.029, 0.015])
+    assert barrier.forward == pytest.approx(0.1)
+    assert "the spline rises 0.028 eV above the highest image, which is taken" in barrier.notes[0]
+
+
+def test_a_path_whose_only_saddle_is_the_splines_has_none():
+    barrier = fit_barrier([0.0, 0.11, 1.98], [0.0, 0.749, 0.928])
+    assert barrier.back == pytest.approx(0.0, abs=1e-9)
+    assert any("no saddle" in note for note in barrier.notes)
+
+
 def test_a_coarse_path_says_so():
     notes = fit_barrier([0, 1, 2, 3], [0.0, 1.0, 1.0, 0.0]).notes
     assert any("too coarsely" in note for note in notes)

@@ -148,6 +148,14 @@ def test_barrier_details_hold_the_whole_profile(filled):
     assert len(forward.detail["curve_path"]) == len(forward.detail["curve_energies"]) == 121
 
 
+def test_a_barrier_on_a_mesh_that_does_not_count_says_so(filled):
+    rows = derive(filled, [BARRIER, BARRIER.model_copy(update={"mesh": "1x1x1"})], **ABOUT)
+    assert [row.quantity for row in rows] == [
+        *("barrier forward", "barrier back"),
+        *("barrier forward at 1x1x1 k-points", "barrier back at 1x1x1 k-points"),
+    ]
+
+
 @pytest.mark.parametrize("shift", [0.0, 0.3, 0.55, 0.9])
 def test_the_interlayer_distance_does_not_depend_on_the_cell_origin(shift):
     lattice = np.array([[3.0, 0, 0], [-1.5, 2.6, 0], [0.4, 0.2, 25.0]])

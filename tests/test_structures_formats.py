@@ -62,6 +62,14 @@ def test_unreadable_file_is_an_input_error_that_names_it(tmp_path, name, text):
         read_structure(tmp_path / name)
 
 
+@pytest.mark.parametrize("third", ["0 0 0", "5 5 0", "nan 0 5"])
+def test_a_cell_without_volume_is_an_input_error(tmp_path, third):
+    text = f"flat\n1.0\n5 0 0\n0 5 0\n{third}\nK\n1\ndirect\n0 0 0\n"
+    (tmp_path / "POSCAR").write_text(text)
+    with pytest.raises(InputError, match="POSCAR"):
+        read_structure(tmp_path / "POSCAR")
+
+
 def test_missing_file_is_an_input_error(tmp_path):
     with pytest.raises(InputError, match="POSCAR"):
         read_structure(tmp_path / "POSCAR")

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from heterofire.structures.edits import remove_one, supercell
 from heterofire.structures.errors import InputError, StructureError
 from heterofire.structures.hops import KINDS, build_hop
 from heterofire.structures.models import build_model
-from heterofire.structures.paths import check_endpoints, displacements, interpolate
+from heterofire.structures.paths import check_endpoints, displacements, hopping_atoms, interpolate
 
 MODEL = build_model("MoSSe@NC")
 HOPS = {kind: build_hop(MODEL, kind) for kind in KINDS}
@@ -167,6 +169,19 @@ def test_straight_path_through_an_atom_is_refused_with_a_way_out():
 def test_senseless_path_is_refused(bad):
     with pytest.raises(InputError):
         interpolate(HOPS["surface"].initial, HOPS["surface"].final, **bad)
+
+
+@pytest.mark.parametrize("n_images", [3, 7])
+@pytest.mark.parametrize("name", ["MoS2@NC", "MoSSe@NC"])
+def test_what_gives_way_stays_on_its_side_from_image_to_image(name, n_images):
+    hop = build_hop(build_model(name), "through-layer")
+    images = interpolate(hop.initial, hop.final, n_images)
+    (ion,) = hopping_atoms(hop.initial, hop.final)
+    for before, after in pairwise(images):
+        moved = np.linalg.norm(after.cart_coords - before.cart_coords, axis=1)
+        assert np.delete(moved, ion).max() < 1.0
+    nearest = [np.delete(image.distance_matrix[ion], ion).min() for image in images]
+    assert min(nearest) > 2.5  # on the straight way 1.9
 
 
 def test_the_ring_opens_for_an_ion_that_passes_through_it():

@@ -7,7 +7,7 @@ from fireworks import Firework
 from heterofire.workflows.flows import chain_costs, study_flow
 from heterofire.workflows.planning import plan_study
 from heterofire.workflows.plans import relative_cost
-from heterofire.workflows.study import parse_study
+from heterofire.workflows.study_reading import parse_study
 
 STUDY = """\
 study: small

@@ -10,7 +10,7 @@ from heterofire.workflows.collecting import store_folder
 from heterofire.workflows.custody import run_vasp
 from heterofire.workflows.folders import check_engine, is_finished, prepare_folder
 from heterofire.workflows.planning import plan_study
-from heterofire.workflows.study import parse_study
+from heterofire.workflows.study_reading import parse_study
 
 STUDY = """\
 study: small
@@ -119,6 +119,45 @@ def test_an_image_of_a_finished_band_is_a_start(planned, finished_ends, make_ban
     finished_ends.add_band(band.key, band.label, replace(record, images=images))
     prepare_folder(run, finished_ends, tmp_path)
     assert Poscar.from_file(tmp_path / "POSCAR").structure[45].distance(moved[45]) < 1e-6
+
+
+@pytest.fixture
+def going_on(planned, finished_ends, make_run, make_band):
+    """A finished band, and one that goes on from it between ends that have moved since."""
+    band = planned["K-hop-surface/neb"]
+    images = [finished_ends.get_run(band.parents[role]).structure for role in ("initial", "final")]
+    middle = images[0].copy()
+    middle.translate_sites([45], [0.5, 0.0, 1.5], frac_coords=False)
+    record = make_band(images[0], [0.0, 0.2, 0.1])
+    places = (images[0], middle, images[1])
+    moved = [replace(i, structure=s) for i, s in zip(record.images, places, strict=True)]
+    finished_ends.add_band(band.key, band.label, replace(record, images=tuple(moved)))
+    parents = {"band": band.key}
+    for role, step, old in (("initial", 0.1, images[0]), ("final", 0.3, images[1])):
+        new = old.copy()
+        new.translate_sites([2], [0.0, step, 0.0], frac_coords=False)
+        parents[role] = f"refined {role}"
+        finished_ends.add_run(parents[role], band.label, make_run(new))
+    return replace(band, parents=parents), middle, finished_ends
+
+
+def test_a_band_goes_on_from_another_one_and_its_images_move_as_the_ends_did(going_on, tmp_path):
+    band, middle, store = going_on
+    assert prepare_folder(band, store, tmp_path) == "written"
+    first, image, last = (
+        Poscar.from_file(tmp_path / name / "POSCAR").structure for name in ("00", "01", "02")
+    )
+    assert image[45].distance(middle[45]) < 1e-6
+    assert (image[2].coords - middle[2].coords)[1] == pytest.approx(0.2, abs=1e-6)
+    initial, final = (store.get_run(band.parents[role]).structure for role in ("initial", "final"))
+    assert first[2].distance(initial[2]) < 1e-6
+    assert last[2].distance(final[2]) < 1e-6
+
+
+def test_a_band_does_not_go_on_from_one_with_other_images(going_on, tmp_path):
+    band, _, store = going_on
+    with pytest.raises(RunError, match="has 3 images and would start from 1 of calculation"):
+        prepare_folder(replace(band, n_images=3), store, tmp_path)
 
 
 def test_a_layer_alone_stays_where_it_is_in_the_relaxed_whole(planned, store, make_run, tmp_path):

@@ -12,16 +12,17 @@ from heterofire.structures.errors import InputError, RunError
 from heterofire.workflows.collecting import check_method
 from heterofire.workflows.flows import useful_first
 from heterofire.workflows.planning import plan_study
-from heterofire.workflows.study import load_study, parse_study
+from heterofire.workflows.study_reading import load_study, parse_study
 
 METHOD = "PBE-D3(zero), PW 400 eV"
 
-# All keys of the plan in their order, as they were before there was a profile gpaw.
+# All keys of the plan in their order: as before there was a profile gpaw, but for LREAL, which is
+# .FALSE. for all sizes now.
 BEFORE = [
-    ("quick", "vasp", "172c4b338f50e021e3600913"),
-    ("quick", "xtb", "e7d492c2bf733c8c20800830"),
-    ("paper", "vasp", "fa200d1ba393223890ffeb64"),
-    ("converged", "vasp", "a0b14566dc5a27bc2976c657"),
+    ("quick", "vasp", "2f3c60837ffcfb5cbd22a669"),
+    ("quick", "xtb", "0e011b8e4514bf76f562e498"),
+    ("paper", "vasp", "9a9e45d5834e711940eb2f69"),
+    ("converged", "vasp", "9f124f9c2f929e80a338e135"),
 ]
 
 
@@ -152,6 +153,16 @@ def test_no_host_keeps_the_bonds_of_gamma_alone(steps):
         assert steps[f"MoS2@NC/{follower}"].parents == {"structure": refined}
 
 
+def test_charges_are_on_the_mesh_of_the_energies_whatever_it_is(anode):
+    finer = anode.model_copy(update={"final_spacing": {"gpaw": 0.2}})
+    plan = plan_study(finer, "gpaw", engine="gpaw", method=METHOD)
+    names = [step.label.name for step in plan.calculations]
+    assert len(names) == len(set(names))
+    meshes = {step.label.name: step.kpoints.get("mesh") for step in plan.calculations}
+    for name in ("MoS2@NC", "MoS2@NC/MoS2-alone", "MoSSe@NC/K-outer-1"):
+        assert meshes[f"{name}/charge"] == [5, 5, 1]
+
+
 def test_without_charges_of_sites_binding_energies_have_a_run_of_their_own(anode):
     plan = plan_study(
         anode.model_copy(update={"charges": None}), "gpaw", engine="gpaw", method=METHOD
@@ -162,7 +173,7 @@ def test_without_charges_of_sites_binding_energies_have_a_run_of_their_own(anode
 
 
 def test_bands_are_those_in_the_gallery_and_on_the_surface_and_end_without_charges(steps):
-    bands = [name for name, step in steps.items() if step.label.task == "neb"]
+    bands = [name for name in steps if name.endswith("/neb")]
     hosts = ("MoS2@NC", "MoSSe@NC")
     kinds = ("gallery", "surface")
     assert bands == [f"{host}/K-hop-{kind}/neb" for host in hosts for kind in kinds]
@@ -170,6 +181,24 @@ def test_bands_are_those_in_the_gallery_and_on_the_surface_and_end_without_charg
     keys = {step.key: step for step in steps.values()}
     ends = [keys[key] for name in bands for key in steps[name].parents.values()]
     assert {tuple(end.kpoints["mesh"]) for end in ends} == {(1, 1, 1)}  # as the bands' own
+
+
+def test_barriers_are_of_bands_that_went_on_off_gamma_and_at_gamma_beside_them(plan, steps):
+    about = ("MoSSe@NC", "surface")
+    counting, at_gamma = (
+        r for r in plan.requests if r.kind == "barrier" and (r.model, r.label) == about
+    )
+    assert [name for name, _ in counting.wanted()] == ["barrier forward", "barrier back"]
+    assert at_gamma.wanted()[0][0] == "barrier forward at 1x1x1 k-points"
+    folder = "MoSSe@NC/K-hop-surface"
+    rough, fine = steps[f"{folder}/neb"], steps[f"{folder}/neb-refine"]
+    assert (at_gamma.band, counting.band) == (rough.key, fine.key)
+    assert (fine.n_images, fine.kpoints["mesh"]) == (rough.n_images, [2, 2, 1])
+    ends = {role: steps[name].key for role, name in (
+        ("initial", "MoSSe@NC/K-outer-1/refine"), ("final", f"{folder}/final-refine"),
+    )}  # fmt: skip
+    assert fine.parents == {**ends, "band": rough.key}
+    assert (counting.initial, counting.final) == (ends["initial"], ends["final"])
 
 
 def test_what_is_cheap_comes_first_and_hosts_before_references_and_bands_before_densities_of_states(
@@ -188,12 +217,14 @@ def test_the_plan_says_time_and_memory_before_the_first_run(tmp_path, heterofire
     shown = heterofire(tmp_path, "plan", "s.yaml", "--profile", "gpaw", "--engine", "gpaw").stdout
     assert f"engine gpaw {METHOD}" in shown
     assert "until finished runs tell" in shown
-    assert "memory: up to 0.5 GB for each worker (K/bulk)" in shown
+    assert "memory: up to 0.6 GB for each worker (K/bulk)" in shown
 
 
 def test_xtb_is_refused_before_it_meets_k_points(tmp_path):
     project = Project(load_settings(folder=tmp_path, engine="xtb"))
-    with pytest.raises(InputError, match="add --engine gpaw"):
+    with pytest.raises(
+        InputError, match="engine xtb refuses k-points other than Gamma in K/bulk and 52 more"
+    ):
         project.plan("potassium-anode", "gpaw")
 
 

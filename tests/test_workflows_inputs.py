@@ -189,11 +189,11 @@ def test_making_inputs_changes_nothing_it_was_given(with_potassium):
     assert overrides == {"encut": 450}
 
 
-def test_projectors_move_to_real_space_with_the_number_of_atoms(mos2):
+def test_projectors_are_the_same_for_all_sizes_whose_energies_are_subtracted(mos2):
     small, large = (
         make_inputs(mos2 * (n, n, 1), task="relax", profile="paper").incar for n in (4, 5)
     )
-    assert (small["LREAL"], large["LREAL"]) == (False, "Auto")
+    assert (small["LREAL"], large["LREAL"]) == (False, False)
 
 
 def test_symmetric_slab_gets_no_dipole_correction_and_asymmetric_one_does(mos2, with_potassium):
@@ -288,6 +288,7 @@ def test_neutral_cell_leaves_the_electron_count_to_the_potcar(mos2):
 def test_free_atom_has_its_moment_and_is_not_relaxed(potassium_atom):
     incar = make_inputs(potassium_atom, task="molecule", profile="quick").incar
     assert (incar["ISPIN"], incar["MAGMOM"], incar["NSW"]) == (2, [1.0], 0)
+    assert incar["NUPDOWN"] == 1  # smearing would pair the spins in part
     assert incar["IBRION"] == -1
     assert "EDIFFG" not in incar
 
@@ -494,3 +495,16 @@ def test_a_metal_may_have_an_odd_number_of_electrons_without_spin():
 def test_moments_that_the_electrons_cannot_have_are_warned_about():
     inputs = make_inputs(water(), task="molecule", profile="quick", spin=[1, 0, 0])
     assert any("MAGMOM sums to 1" in warning for warning in inputs.warnings)
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "said"),
+    [
+        ("EDIFF", -1.0, "EDIFF = -1.0 is not above zero"),
+        ("ISPIN", 7, "ISPIN = 7 is not 1 or 2"),
+        ("SIGMA", -0.1, "SIGMA = -0.1 is negative"),
+    ],
+)
+def test_a_value_that_vasp_has_not_is_refused_with_those_that_it_has(tag, value, said):
+    with pytest.raises(InputError, match=said):
+        make_inputs(mx2_monolayer(), task="relax", profile="paper", overrides={tag: value})

@@ -18,7 +18,8 @@ from heterofire.results.requests import (
 from heterofire.structures.errors import InputError
 from heterofire.workflows.planning import plan_study
 from heterofire.workflows.starts import start_structure
-from heterofire.workflows.study import PROFILES, parse_study
+from heterofire.workflows.study import PROFILES
+from heterofire.workflows.study_reading import parse_study
 
 PHASES = """\
 study: small

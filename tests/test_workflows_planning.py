@@ -6,7 +6,7 @@ import pytest
 from heterofire.structures.errors import InputError
 from heterofire.workflows.calculations import Calculation
 from heterofire.workflows.planning import plan_study
-from heterofire.workflows.study import load_study, parse_study
+from heterofire.workflows.study_reading import load_study, parse_study
 from heterofire.workflows.subtractions import Subtraction
 
 

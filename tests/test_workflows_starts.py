@@ -9,7 +9,7 @@ from heterofire.structures.errors import RunError
 from heterofire.structures.transformations import TakeAway
 from heterofire.workflows.planning import plan_study
 from heterofire.workflows.starts import start_structure, starting_role
-from heterofire.workflows.study import parse_study
+from heterofire.workflows.study_reading import parse_study
 
 STUDY = """\
 study: small

@@ -1,7 +1,8 @@
 import pytest
 
 from heterofire.structures.errors import InputError
-from heterofire.workflows.study import Host, load_study, parse_study, pick, study_names
+from heterofire.workflows.study import Host, pick
+from heterofire.workflows.study_reading import load_study, parse_study, study_names
 
 SMALL = """\
 study: small
@@ -21,7 +22,7 @@ ion_references:
     [
         ("count: 1", "count: -1", r"small.yaml:5: sites.0.count: .*greater than or equal to 0"),
         ("gallery", "galery", r"small.yaml:5: sites.0.region: .*'gallery' or 'outer'"),
-        ("title:", "titel:", r"small.yaml:2: titel: Extra inputs"),
+        ("title:", "titel:", r"small.yaml:2: titel: no such key here; did you mean 'title'"),
         ("{atom: K}", "{atom: K, crystal: K_bcc}", r"small.yaml:7: phases.K atom: give exactly"),
         ("phase: K atom", "phase: K2", r"phase 'K2' is not among the phases \(K atom\)"),
         ("study: small", "study: ../small", r"small.yaml:1: study: .*pattern"),
@@ -31,11 +32,15 @@ ion_references:
             "[{model: MoS2@NC, parts: [band]}]",
             r"small.yaml:3: hosts.0.parts.0: .*'dos'",
         ),
-        ("[MoS2@NC]", "[3]", r"small.yaml:3: hosts.0: .*valid dictionary"),
+        ("[MoS2@NC]", "[3]", r"small.yaml:3: hosts.0: .*valid dictionary.*, not 3"),
+        ("title:", "hosts: [MoS2@C]\ntitle:", r"small.yaml:4: hosts: given twice"),
+        ("title:", "overrides: {quick: {bluk: {}}}\ntitle:", r"overrides: quick: no task 'bluk'"),
+        ("title:", "final_spacing: {gpaw: .inf}\ntitle:", r"final_spacing.gpaw: .*less than"),
+        ("title:", "final_spacing: {gpaw: true}\ntitle:", r"final_spacing.gpaw: .*valid number"),
     ],
     ids=[
         *("value", "choice", "key", "two sources", "reference", "folder in a name", "syntax"),
-        *("part of a host", "host"),
+        *("part of a host", "host", "doubled key", "task", "infinite", "logical"),
     ],
 )
 def test_a_malformed_study_is_refused_with_line_and_key(old, new, message):

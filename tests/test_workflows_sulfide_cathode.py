@@ -7,7 +7,7 @@ from pymatgen.core import Composition
 from heterofire.results.pathways import wrong_states
 from heterofire.structures.errors import InputError
 from heterofire.workflows.planning import plan_study
-from heterofire.workflows.study import load_study, parse_study
+from heterofire.workflows.study_reading import load_study, parse_study
 
 PROFILES = ("quick", "paper", "converged")
 

@@ -36,15 +36,15 @@ def add_adatom(planner: Planner, part: Adatom) -> None:
         role: _add_end(planner, part, face, host, sites, i)
         for i, role in enumerate(("initial", "final"))
     }
-    planner.add_band(
+    band = planner.add_band(
         face.name,
         f"{face.name}/{ion}-hop",
-        f"{ion} hop over {sites[0].name}s",
         ends,
         n_images=pick(part.images, planner.profile),
         tags=part.incar.get(planner.profile),
         spin=_with_ion(face, sites[0], ion)[2],
     )
+    planner.add_barrier(f"{ion} hop over {sites[0].name}s", band)
 
 
 def _face(planner: Planner, part: Adatom) -> _Face:

@@ -25,7 +25,8 @@ class Calculation:
     ``structure`` is the start as planned. Where ``parents`` names calculations, their relaxed
     structures take its place when the folder is written: ``{"structure": key}`` for one start,
     ``{"initial": key, "final": key}`` for the end points of a band (``via 1``, ``via 2`` ... for
-    what lies between them), ``{"band": key}`` for one image of a finished band, ``{"host": key}``
+    what lies between them, ``band`` for an earlier one whose images go on), ``{"band": key}`` for
+    one image of a finished band, ``{"host": key}``
     for a host to which the planned structure adds atoms. Roles such as ``structure 1``,
     ``structure 2`` are alternatives, of which the one of the wanted rank in energy is taken.
     """

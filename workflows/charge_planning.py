@@ -64,13 +64,8 @@ def add_site_charges(planner: Planner, model: Model, with_ion: Calculation, site
 
 def add_image_charges(planner: Planner, model: Model, hop: str, band: Calculation) -> None:
     """Add the charge of the ion at both end points and every image of a hop."""
-    ion, last = planner.study.ion, band.n_images + 1
-    for image in range(last + 1):
-        end = {0: "initial", last: "final"}.get(image)
-        if end is None:
-            start = Start(parents={"band": band.key}, image=image)
-        else:
-            start = Start(parents={"structure": band.parents[end]})
+    ion = planner.study.ion
+    for image, start in enumerate(_image_starts(band)):
         name = f"{model.name}/{ion}-hop-{hop}/charge-{image:02d}"
         run = planner.add(model.name, name, "charge", unheld(band.structure), start=start)
         planner.requests.append(
@@ -83,6 +78,13 @@ def add_image_charges(planner: Planner, model: Model, hop: str, band: Calculatio
                 image=image,
             )
         )
+
+
+def _image_starts(band: Calculation) -> list[Start]:
+    """Return where runs at each image of a band start from, both end points included."""
+    inner = range(1, band.n_images + 1)
+    initial, final = (Start(parents={"structure": band.parents[x]}) for x in ("initial", "final"))
+    return [initial, *(Start(parents={"band": band.key}, image=i) for i in inner), final]
 
 
 def _add_difference(
@@ -98,19 +100,21 @@ def _add_difference(
             "charge",
             part,
             start=Start(parents={"structure": host.key}, atoms=atoms),
+            **planner.final_mesh(),
         )
         fragments[name] = run.key
     return planner.subtract(model.name, whole, fragments)
 
 
 def _charge_run(planner: Planner, model: Model, name: str, relaxed: Calculation) -> Calculation:
-    """Add a charge run at the geometry of a relaxation."""
+    """Add a charge run at the geometry of a relaxation, on the mesh of energies."""
     return planner.add(
         model.name,
         f"{model.name}/{name}",
         "charge",
         relaxed.structure,
         start=Start(parents={"structure": relaxed.key}),
+        **planner.final_mesh(),
     )
 
 

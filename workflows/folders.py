@@ -14,7 +14,7 @@ from .calculations import Calculation
 from .continuing import DISPLACEMENTS, last_positions, set_aside, steps_left, was_halted
 from .corrections import correct_again
 from .inputs import Inputs, write_inputs, write_neb_inputs
-from .starts import start_structure, starting_role, waypoints, with_dynamics_of
+from .starts import images_before, start_structure, starting_role, waypoints, with_dynamics_of
 from .stopcars import remove_stopcars
 
 State = Literal["stored", "complete", "resumed", "written"]
@@ -137,7 +137,9 @@ def _prepare_band(
         write_neb_inputs(inputs, [ends[0], *middle, ends[1]], folder, potcar_dir=potcar_dir)
         return "resumed"
     between, highest = waypoints(calculation, store)
-    if between:
+    if before := images_before(calculation, store, ends):
+        path = [ends[0], *before, ends[1]]
+    elif between:
         path = path_through([ends[0], *between, ends[1]], calculation.n_images, highest)
     else:
         path = interpolate(ends[0], ends[1], calculation.n_images)

@@ -2,26 +2,31 @@
 
 Measured on one core, Fermi 0.1 eV, K on 45 atoms of MoS2/N-graphene. Plane waves of 350 eV in a
 cell of 1,273 Angstrom^3: 152 s for the first field (28 cycles), 92 s for the next one (19), 3 s for
-the forces, 645 MB. LCAO, dzp at h = 0.22 Angstrom, 178,000 points: 150 s (30 cycles), 10 s for the
-forces, 790 MB. In szp(dzp): MoS2 of three atoms with 6x6x1 k-points 16 to 23 s; a K atom with spin
-in a box of 2,730 Angstrom^3 940 MB.
+the forces, 645 MB. Charges of profile gpaw (400 eV, 3x3x1, densities on 9.8 million points):
+1.74 GB for N-graphene, 2.05 GB for MoSSe, 1.92 GB for both with K; 1.03 GB on 2x2x1 without them.
+LCAO, dzp at h = 0.22 Angstrom, 178,000 points: 150 s (30 cycles), 10 s for the forces, 790 MB. In
+szp(dzp): MoS2 of three atoms with 6x6x1 k-points 16 to 23 s; a K atom with spin in a box of 2,730
+Angstrom^3 940 MB.
 """
 
 from collections.abc import Mapping
-from math import prod
+from math import pi, prod, sqrt
 from typing import Any
 
+from ase.units import Bohr, Hartree
+
 from .calculations import Calculation
+from .gpaw_grids import grid_spacing, refinement
 from .parallelism import irreducible_points
 from .sizes import size_of
 
 # Ionic steps; a charge run's densities take as long as its energy.
 _STEPS = {"relax": 20.0, "molecule": 15.0, "neb": 20.0, "bulk": 8.0, "charge": 2.0}
 _REFINING = 6.0  # steps of what is relaxed already, with other k-points
-_SPACINGS = {"L": 0.25, "A": 0.18, "H": 0.18}  # Angstrom, by PREC; else 0.22
 _BASIS = 14  # functions of an atom, dzp
 _PROGRAM = 0.25  # GB
-_DENSITIES = 6  # arrays on the fine grid while all-electron densities are written
+_DENSITIES = 14  # arrays on the fine grid while all-electron densities are written
+_ISOLATED = 1800  # bytes for each plane wave: potentials of a molecule without images
 
 
 def gpaw_seconds(calculation: Calculation) -> float:
@@ -101,9 +106,20 @@ def gpaw_memory_gb(calculation: Calculation, n_processes: int = 1) -> float:
     n_working = min(n_processes, n_images)
     memory = n_working * one + (n_images - n_working) * kept
     if incar.get("LAECHG"):
-        fine = prod(int(incar.get(tag) or 0) for tag in ("NGXF", "NGYF", "NGZF"))
-        memory += fine * 8 * _DENSITIES * n_spins / 1e9
+        memory += _fine_points(calculation) * 8 * _DENSITIES * n_spins / 1e9
     return memory
+
+
+def _fine_points(calculation: Calculation) -> float:
+    """Return how many points densities are written on: GPAW's own, refined until NGXF is met."""
+    incar, lattice = calculation.incar, calculation.structure.lattice
+    if is_lcao(incar):
+        own = (lattice.volume / grid_points(lattice.volume, incar)) ** (1 / 3)
+    else:
+        own = pi / sqrt(4 * float(incar["ENCUT"]) / Hartree) * Bohr
+    given = [int(incar.get(tag) or 0) for tag in ("NGXF", "NGYF", "NGZF")]
+    wanted = max(a / n for a, n in zip(lattice.abc, given, strict=True)) if all(given) else 0.0
+    return float(lattice.volume / own**3 * refinement(own, wanted) ** 3)
 
 
 def _memory_of_one(calculation: Calculation) -> float:
@@ -117,7 +133,8 @@ def _memory_of_one(calculation: Calculation) -> float:
             n_spins=n_spins,
         )
     size = size_of(calculation)
-    return pw_memory_gb_of(
+    is_alone = calculation.incar.get("IDIPOL") == 4 or bool(calculation.incar.get("LMONO"))
+    return (is_alone * _ISOLATED * size.plane_waves) / 1e9 + pw_memory_gb_of(
         n_waves=size.plane_waves, n_bands=size.bands, n_kpoints=n_kpoints, n_spins=n_spins
     )
 
@@ -125,14 +142,16 @@ def _memory_of_one(calculation: Calculation) -> float:
 def pw_memory_gb_of(*, n_waves: int, n_bands: int, n_kpoints: int, n_spins: int) -> float:
     """Return the memory of one process in GB with plane waves: the program, grids, wave functions.
 
+    Those of all k-points stay; the one at work has three more arrays of its size.
+
     Examples
     --------
     >>> round(pw_memory_gb_of(n_waves=18_930, n_bands=165, n_kpoints=1, n_spins=1), 2)
-    0.64
+    0.74
     """
     grids = 60 * 16 * n_waves * (1 + n_spins)
-    waves = 3 * 16 * n_waves * n_bands * n_kpoints * n_spins
-    return 0.45 + (grids + waves) / 1e9
+    one = (8 if n_kpoints == 1 else 16) * n_waves * n_bands
+    return 0.6 + (grids + one * (n_kpoints * n_spins + 3)) / 1e9
 
 
 def memory_gb_of(*, n_atoms: int, n_points: float, n_kpoints: int, n_spins: int) -> float:
@@ -166,8 +185,7 @@ def grid_points(volume: float, incar: Mapping[str, Any]) -> float:
     given = [incar.get(tag) for tag in ("NGX", "NGY", "NGZ")]
     if all(given):
         return float(prod(int(n) for n in given if n))
-    spacing = _SPACINGS.get(str(incar.get("PREC", "Normal"))[:1].upper(), 0.22)
-    return float(volume / spacing**3)
+    return float(volume / grid_spacing(incar) ** 3)
 
 
 def _steps(calculation: Calculation) -> float:
@@ -177,7 +195,8 @@ def _steps(calculation: Calculation) -> float:
         flags = calculation.structure.site_properties.get("selective_dynamics")
         free = 3 * len(calculation.structure) if flags is None else sum(map(sum, flags))
         return 1.0 + 2.0 * float(free)
-    is_refined = task == "relax" and "structure" in calculation.parents
+    goes_on = {"relax": "structure", "neb": "band"}  # from a geometry that is nearly at rest
+    is_refined = goes_on.get(task) in calculation.parents
     usual = _REFINING if is_refined else _STEPS.get(task, 1.0)
     return usual if task == "charge" else min(usual, max(nsw, 1))
 

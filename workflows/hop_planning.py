@@ -1,6 +1,7 @@
 """Hops of the ion: end points, the band between them, and the lowest path through several."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from pymatgen.core import Structure
@@ -15,6 +16,7 @@ from ..structures.percolation import percolate
 from .calculations import Calculation
 from .charge_planning import add_image_charges
 from .planner import Planner, Start
+from .plans import mesh_name
 from .study import HopPath, Profile, pick
 
 _WHERE = {1: "along a line", 2: "in the plane"}
@@ -77,8 +79,8 @@ def _hop_request(
     first, second = (network.sites[i] for i in hop.edges[0][:2])
     built = hop_between(model, first, second, kind=path.kind, ion=planner.study.ion)
     label = f"{path.kind} {number}: {hop.name}"
-    band, ends = _add_hop(planner, model, path, built, label, Start(parents={"host": host.key}))
-    return HopRequest(label=label, band=band.key, edges=hop.edges, **ends)
+    runs = _add_hop(planner, model, path, built, label, Start(parents={"host": host.key}))
+    return HopRequest(label=label, edges=hop.edges, **runs)
 
 
 def _add_hop(
@@ -88,19 +90,47 @@ def _add_hop(
     hop: Hop,
     label: str,
     start: Start | None = None,
-) -> tuple[Calculation, dict[str, str]]:
-    """Add a hop: both end points relaxed, then the band between them."""
+) -> dict[str, str]:
+    """Add a hop: both end points relaxed, then the band between them; return their keys."""
     ion = planner.study.ion
     folder, ends = f"{model.name}/{ion}-hop-{label.partition(':')[0].replace(' ', '-')}", {}
     for role, structure in (("initial", hop.initial), ("final", hop.final)):
         held = _freeze(structure, path, hop, planner.profile)
         ends[role] = planner.add(model.name, f"{folder}/{role}", "relax", held, start=start)
     tags, n_images = path.incar.get(planner.profile), pick(path.images, planner.profile)
-    band = planner.add_band(model.name, folder, label, ends, n_images=n_images, tags=tags)
+    rough = planner.add_band(model.name, folder, ends, n_images=n_images, tags=tags)
+    band = _refined(planner, folder, ends, rough, tags)
+    planner.add_barrier(label, band)
+    if band is not rough:
+        planner.add_barrier(label, rough, mesh=mesh_name(rough))
     charges = planner.study.charges
     if charges and path.kind in pick(charges.hops, planner.profile):
         add_image_charges(planner, model, label, band)
-    return band, {role: calculation.key for role, calculation in ends.items()}
+    ends_of_band = {role: band.parents[role] for role in ("initial", "final")}
+    return {**ends_of_band, "band": band.key}
+
+
+def _refined(
+    planner: Planner,
+    folder: str,
+    ends: Mapping[str, Calculation],
+    band: Calculation,
+    tags: Mapping[str, Any] | None,
+) -> Calculation:
+    """Return the band whose barrier counts: this one, or where it goes on off Gamma."""
+    mesh = planner.refined_mesh()
+    if mesh is None:
+        return band
+    finer = {role: planner.refine(end, f"{folder}/{role}-refine") for role, end in ends.items()}
+    return planner.add_band(
+        band.label.model,
+        folder,
+        finer,
+        n_images=band.n_images,
+        tags=tags,
+        before=band,
+        **mesh,
+    )
 
 
 def _freeze(structure: Structure, path: HopPath, hop: Hop, profile: Profile) -> Structure:

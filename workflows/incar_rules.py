@@ -21,7 +21,6 @@ from .slabs import SlabShape, centre_of_mass, slab_shape
 Spin = bool | Mapping[str, float] | Sequence[float] | None
 Derived = dict[str, tuple[Any, str]]  # tag: (value, reason)
 
-_REAL_SPACE_FROM = 50  # atoms; below, projecting in reciprocal space is exact and cheap enough
 _TETRAHEDRA_FROM = 4  # k-points
 
 
@@ -64,17 +63,10 @@ def derived_tags(case: Case) -> Derived:
         A band without images, or moments for another number of atoms.
     """
     rules = (
-        *(_projectors, _charge, _spin, _dipole, _free_atom, _tetrahedra, _fine_grid, _band),
+        *(_charge, _spin, _dipole, _free_atom, _tetrahedra, _fine_grid, _band),
         _vacuum_level,
     )
     return {tag: entry for rule in rules for tag, entry in rule(case).items()}
-
-
-def _projectors(case: Case) -> Derived:
-    n_atoms = len(case.structure)
-    if n_atoms < _REAL_SPACE_FROM:
-        return {}
-    return {"LREAL": ("Auto", f"{n_atoms} atoms, {_REAL_SPACE_FROM} or more")}
 
 
 def _charge(case: Case) -> Derived:
@@ -89,7 +81,12 @@ def _spin(case: Case) -> Derived:
     moments, reason = _moments(case)
     if moments is None:
         return {}
-    return {"ISPIN": (2, reason), "MAGMOM": (moments, reason)}
+    tags: Derived = {"ISPIN": (2, reason), "MAGMOM": (moments, reason)}
+    if case.is_free_atom and case.spin is None:
+        # Smearing would pair them in part: a free K atom at 0.1 eV has a moment of 0.85 and 15 meV
+        # too much, which E0 does not take off.
+        tags["NUPDOWN"] = (round(sum(moments)), reason)
+    return tags
 
 
 def _moments(case: Case) -> tuple[list[float] | None, str]:

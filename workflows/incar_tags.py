@@ -26,6 +26,15 @@ VTST_TAGS = {
     "STRETCH": (float,),
     "TIMESTEP": (float,),
 }
+# VASP manual, pages of these tags: all values that there are, and the smallest one
+_CHOICES = {
+    "IDIPOL": (1, 2, 3, 4),
+    "ISIF": (0, 1, 2, 3, 4, 5, 6, 7, 8),
+    "ISPIN": (1, 2),
+    "LDAUTYPE": (1, 2, 4),
+}
+_ABOVE_ZERO = frozenset({"EDIFF", "ENCUT", "NBANDS", "NEDOS", "NELM", "NGXF", "NGYF", "NGZF"})
+_NOT_NEGATIVE = frozenset({"IMAGES", "NELECT", "NELMIN", "NFREE", "NSW", "POTIM", "SIGMA"})
 _TYPES = {"float": float, "int": int, "bool": bool, "str": str, "list": list}
 _IN_WORDS = {
     float: "a number",
@@ -37,7 +46,7 @@ _IN_WORDS = {
 
 
 def tag_problem(tag: str, value: Any) -> str | None:
-    """Return what is wrong with an INCAR tag or its type, or None.
+    """Return what is wrong with an INCAR tag, its type or its value, or None.
 
     Parameters
     ----------
@@ -53,6 +62,8 @@ def tag_problem(tag: str, value: Any) -> str | None:
     "unknown INCAR tag 'ENCTU'; VASP would ignore it silently. Did you mean 'ENCUT'?"
     >>> tag_problem("NSW", "many")
     "NSW = 'many' is not a whole number"
+    >>> tag_problem("ISPIN", 7)
+    'ISPIN = 7 is not 1 or 2'
     """
     kinds = _kinds(tag)
     if kinds is None:
@@ -60,8 +71,20 @@ def tag_problem(tag: str, value: Any) -> str | None:
         hint = f" Did you mean {near[0]!r}?" if near else ""
         return f"unknown INCAR tag {tag!r}; VASP would ignore it silently.{hint}"
     if any(_is_a(value, kind) for kind in kinds):
-        return None
+        return _value_problem(tag, value)
     return f"{tag} = {value!r} is not {' or '.join(_IN_WORDS[kind] for kind in kinds)}"
+
+
+def _value_problem(tag: str, value: Any) -> str | None:
+    """Return what is wrong with the value of a tag whose type fits, or None."""
+    if value not in _CHOICES.get(tag, (value,)):
+        *others, last = map(str, _CHOICES[tag])
+        return f"{tag} = {value!r} is not {', '.join(others)} or {last}"
+    if tag in _ABOVE_ZERO and value <= 0:
+        return f"{tag} = {value!r} is not above zero"
+    if tag in _NOT_NEGATIVE and value < 0:
+        return f"{tag} = {value!r} is negative"
+    return None
 
 
 def _kinds(tag: str) -> tuple[type, ...] | None:

@@ -73,7 +73,8 @@ def _vacuum(case: Case, least: float) -> Iterator[str]:
     if case.kind == "slab" and case.shape.vacuum < least:
         yield (
             f"vacuum {case.shape.vacuum:.1f} Angstrom is below {least:g}: periodic images of "
-            "the slab see each other. Make c longer, or say is_slab=False for a crystal."
+            "the slab see each other. Make c longer ('vacuums' of the study), or say is_slab=False "
+            "in Python for a crystal."
         )
 
 

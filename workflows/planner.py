@@ -115,17 +115,19 @@ class Planner:
         self,
         model: str,
         folder: str,
-        label: str,
         ends: Mapping[str, Calculation],
         *,
         n_images: int,
+        before: Calculation | None = None,
         **options: Any,
     ) -> Calculation:
-        """Add the band between two relaxed ends, "initial" and "final", and its barrier."""
+        """Add the band between two relaxed ends, or where the one before goes on between others."""
         keys = {role: calculation.key for role, calculation in ends.items()}
-        band = self.add(
+        if before is not None:
+            keys["band"] = before.key
+        return self.add(
             model,
-            f"{folder}/neb",
+            f"{folder}/neb" if before is None else f"{folder}/neb-refine",
             "neb",
             ends["initial"].structure,
             start=Start(parents=keys),
@@ -133,10 +135,40 @@ class Planner:
             final=ends["final"].structure,
             **options,
         )
+
+    def add_barrier(self, label: str, band: Calculation, *, mesh: str = "") -> None:
+        """Ask for the barriers of a band; with the mesh where another one of the hop counts."""
         self.requests.append(
-            BarrierRequest(model=model, label=label, band=band.key, ion=self.study.ion, **keys)
+            BarrierRequest(
+                model=band.label.model,
+                label=label,
+                band=band.key,
+                initial=band.parents["initial"],
+                final=band.parents["final"],
+                ion=self.study.ion,
+                mesh=mesh,
+            )
         )
-        return band
+
+    def refined_mesh(self) -> dict[str, Any] | None:
+        """Return the options of the mesh on which relaxations go on, where the study has one."""
+        spacing = self.study.refine_spacing.get(self.profile)
+        if spacing is None:
+            return None
+        return {"kpoint_spacing": spacing, "kpoint_style": "Monkhorst-Pack"}
+
+    def refine(self, relaxed: Calculation, name: str) -> Calculation:
+        """Return the relaxation whose geometry counts: this one, or its second part off Gamma."""
+        mesh = self.refined_mesh()
+        if mesh is None:
+            return relaxed
+        start = Start(parents={"structure": relaxed.key})
+        return self.add(relaxed.label.model, name, "relax", relaxed.structure, start=start, **mesh)
+
+    def final_mesh(self) -> dict[str, Any]:
+        """Return the options of the mesh of energies and charges, where the study has one."""
+        spacing = self.study.final_spacing.get(self.profile)
+        return {} if spacing is None else {"kpoint_spacing": spacing}
 
     def subtract(self, model: str, whole: Calculation, fragments: Mapping[str, str]) -> Subtraction:
         """Add the density of a whole less those of its fragments, given by name and key."""

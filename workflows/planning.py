@@ -9,15 +9,12 @@ from pymatgen.core import Structure
 from ..results.requests import (
     ChargeRequest,
     DosRequest,
-    EnergyRequest,
     InterlayerRequest,
-    LegRequest,
-    Request,
 )
 from ..structures.boxes import MOLECULES
 from ..structures.catalogue import build_named
 from ..structures.crystals import crystal_facts
-from ..structures.edits import hold_atoms
+from ..structures.edits import group_by_element, hold_atoms
 from ..structures.formats import read_structure
 from ..structures.models import Model
 from ..structures.mof_clusters import cluster_names
@@ -26,6 +23,7 @@ from ..structures.sites import find_sites, insert_ion
 from ..structures.species import box_species
 from .adatom_planning import add_adatom
 from .adhesion_planning import add_adhesion
+from .binding_planning import binding_requests
 from .calculations import Calculation
 from .charge_planning import add_host_charges, add_site_charges
 from .complex_planning import add_complex
@@ -99,11 +97,22 @@ def plan_study(
 
 
 def own_crystals(study: Study) -> dict[str, Structure]:
-    """Return the structures of a study's own files, by the crystal they stand in for."""
+    """Return the structures of a study's own files, by the crystal that they are or stand in for.
+
+    Raises
+    ------
+    InputError
+        A file cannot be read, or its name is neither that of a crystal that comes along nor wanted
+        by a phase.
+    """
+    wanted = {phase.crystal for phase in study.phases.values()}
     found = {}
     for name, path in study.crystals.items():
-        crystal_facts(name)  # an unknown name gets an error that lists the known ones
-        found[name] = read_structure(path)
+        if name not in wanted:
+            crystal_facts(name)  # an unknown name gets an error that lists the known ones
+        structure = read_structure(path)
+        structure.remove_oxidation_states()
+        found[name] = group_by_element(structure)
     return found
 
 
@@ -191,10 +200,10 @@ def _add_sites(
         rough = planner.add(model.name, name, "relax", structure)
         with_ion = _refined(planner, rough)
         final = _on_final_mesh(planner, with_ion, final_task)
-        planner.requests += _binding(planner, model, site.name, final, final_host)
+        planner.requests += binding_requests(planner, model, site.name, final, final_host)
         if final is not rough:
             quantity = f"at {mesh_name(rough)} k-points"
-            planner.requests += _binding(
+            planner.requests += binding_requests(
                 planner, model, site.name, rough, rough_host, quantity=quantity
             )
         if model.bottom:
@@ -208,12 +217,8 @@ def _add_sites(
 
 
 def _refined(planner: Planner, relaxed: Calculation) -> Calculation:
-    """Return the relaxation whose geometry counts: this one, or its second part off Gamma."""
-    spacing = planner.study.refine_spacing.get(planner.profile)
-    if spacing is None:
-        return relaxed
-    mesh = {"kpoint_spacing": spacing, "kpoint_style": "Monkhorst-Pack"}
-    return _go_on(planner, relaxed, "refine", "relax", mesh)
+    """Return the relaxation whose geometry counts, named beside the first one."""
+    return planner.refine(relaxed, f"{relaxed.label.name.rpartition('/')[0]}/refine")
 
 
 def _on_final_mesh(planner: Planner, relaxed: Calculation, task: str) -> Calculation:
@@ -221,10 +226,8 @@ def _on_final_mesh(planner: Planner, relaxed: Calculation, task: str) -> Calcula
 
     Where charges are taken at that geometry on the same mesh, this is their run.
     """
-    spacing = planner.study.final_spacing.get(planner.profile)
-    if spacing is None:
-        return relaxed
-    return _go_on(planner, relaxed, task, task, {"kpoint_spacing": spacing})
+    mesh = planner.final_mesh()
+    return _go_on(planner, relaxed, task, task, mesh) if mesh else relaxed
 
 
 def _go_on(
@@ -239,46 +242,6 @@ def _go_on(
         start=Start(parents={"structure": relaxed.key}),
         **mesh,
     )
-
-
-def _binding(
-    planner: Planner,
-    model: Model,
-    site: str,
-    with_ion: Calculation,
-    host: Calculation,
-    quantity: str = "",
-) -> list[Request]:
-    """Return the binding energy of one ion against each reference."""
-    ion, requests = planner.study.ion, list[Request]()
-    for reference in planner.study.ion_references:
-        phase = planner.phases[reference.phase]
-        per_ion = 1 / phase.structure.composition[ion]
-        legs = [
-            _leg(f"{model.name} with {ion} at {site}", 1, with_ion),
-            _leg(model.name, -1, host),
-            LegRequest(role=reference.name, factor=-per_ion, key=phase.key),
-        ]
-        if reference.electrons:
-            legs.append(
-                LegRequest(role="electron at the vacuum level", factor=-reference.electrons)
-            )
-        requests.append(
-            EnergyRequest(
-                model=model.name,
-                label=site,
-                quantity=f"{ion} binding energy {quantity}".rstrip(),
-                reference=reference.name,
-                legs=tuple(legs),
-                equation=f"{model.name} + {reference.name} -> {ion}@{model.name}",
-            )
-        )
-    return requests
-
-
-def _leg(role: str, factor: float, run: Calculation) -> LegRequest:
-    """Return a leg, with the relaxation that its geometry comes from."""
-    return LegRequest(role=role, factor=factor, key=run.key, geometry=run.parents.get("structure"))
 
 
 def _dos_request(planner: Planner, model: Model, dos: Calculation) -> DosRequest:

@@ -63,6 +63,50 @@ def start_structure(calculation: Calculation, store: ResultStore, role: str) -> 
     return with_dynamics_of(structure, calculation.structure)
 
 
+def images_before(
+    calculation: Calculation, store: ResultStore, ends: Sequence[Structure]
+) -> list[Structure]:
+    """Return the moving images of the band from which a band goes on; none where there is none.
+
+    They have gone along with their end points, each as far as it is from them in the band: what
+    the ends learnt on another mesh, the images need not learn again.
+
+    Parameters
+    ----------
+    ends
+        The two end points of the band to be computed.
+
+    Raises
+    ------
+    RunError
+        The earlier band has another number of images, or other atoms.
+    """
+    key = calculation.parents.get("band")
+    if key is None:
+        return []
+    images = [image.structure for image in store.get_band(key).images]
+    if len(images) != calculation.n_images + 2:
+        raise RunError(
+            f"{calculation.label.name} has {calculation.n_images} images and would start from "
+            f"{len(images) - 2} of calculation {key}. Submit the study again."
+        )
+    moves = [_move(old, new) for old, new in zip((images[0], images[-1]), ends, strict=True)]
+    found = []
+    for number, image in enumerate(images[1:-1], start=1):
+        _check_atoms(calculation, image)
+        share = number / (len(images) - 1)
+        places = image.frac_coords + (1 - share) * moves[0] + share * moves[1]
+        moved = Structure(image.lattice, image.species, places)
+        found.append(with_dynamics_of(moved, calculation.structure))
+    return found
+
+
+def _move(old: Structure, new: Structure) -> NDArray[np.float64]:
+    """Return how atoms moved, in fractions of the cell, each the shorter way."""
+    moves: NDArray[np.float64] = new.frac_coords - old.frac_coords
+    return moves - np.round(moves)
+
+
 def starting_role(calculation: Calculation) -> str:
     """Return the role of the parents that a single structure starts from."""
     roles = {role.split(" ")[0] for role in calculation.parents}

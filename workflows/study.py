@@ -1,22 +1,18 @@
 """A study: one YAML file that says which models, which energies, which figures."""
 
-from collections.abc import Iterator, Sequence
-from importlib import resources
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, get_args
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
     field_validator,
     model_validator,
 )
 
-from ..structures.errors import InputError
 from .molecular_parts import FREE, Adatom, Complex, Decomposition, Electronic, Equation
+from .preset_files import task_names
 from .study_parts import (
     PROFILES,
     Counts,
@@ -28,13 +24,15 @@ from .study_parts import (
     size_like,
 )
 
-__all__ = ["PROFILES", "Profile", "Study", "load_study", "parse_study", "pick", "study_names"]
+__all__ = ["PROFILES", "Profile", "Study", "pick"]
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+# Of k-points in 1/Angstrom, 2 pi included; above 3 even a cell of 2 Angstrom has Gamma alone.
+Spacing = Annotated[float, Field(gt=0, le=3, strict=True)]
 HostPart = Literal["adhesion", "dos", "charges", "sites", "hops"]
 ALL_PARTS: tuple[HostPart, ...] = get_args(HostPart)
 
@@ -189,16 +187,18 @@ class Study(_Part):
     sites: tuple[Sites, ...] = ()
     # Hosts, with and without the ion, are relaxed a second time with k-points at most this far
     # apart (1/Angstrom) on an even Monkhorst-Pack mesh: none of them is Gamma, where graphene's
-    # Dirac point lies in some cells. Bands keep the profile's own mesh.
-    refine_spacing: dict[Profile, Annotated[float, Field(gt=0)]] = {}
+    # Dirac point lies in some cells. So do bands, from where they came to on the
+    # profile's own mesh.
+    refine_spacing: dict[Profile, Spacing] = {}
     # Binding energies come from one more field with k-points at most this far apart (1/Angstrom),
     # at the relaxed geometry: that of the charges where they are wanted, else a static run.
-    final_spacing: dict[Profile, Annotated[float, Field(gt=0)]] = {}
+    final_spacing: dict[Profile, Spacing] = {}
     hops: tuple[HopPath, ...] = ()
     charges: Charges | None = None
     adhesion: bool = False  # of each host's two layers, and the strain energy of each
     routes: tuple[Route, ...] = ()
-    crystals: dict[str, str] = {}  # files that win over crystals that come along, by their name
+    # Files of crystals that phases name; they win over crystals that come along by the same name.
+    crystals: dict[str, str] = {}
     phases: dict[str, Phase] = {}
     ion_references: tuple[IonReference, ...] = ()
     reactions: tuple[Reaction, ...] = ()
@@ -220,6 +220,18 @@ class Study(_Part):
         if not isinstance(value, list | tuple):
             return value
         return [{"model": item} if isinstance(item, str) else item for item in value]
+
+    @field_validator("overrides")
+    @classmethod
+    def _tasks_exist(
+        cls, value: dict[Profile, dict[str, dict[str, Any]]]
+    ) -> dict[Profile, dict[str, dict[str, Any]]]:
+        known = ("every", *task_names())
+        for profile, tasks in value.items():
+            for task in tasks:
+                if task not in known:
+                    raise ValueError(f"{profile}: no task {task!r}; there are {', '.join(known)}")
+        return value
 
     @model_validator(mode="after")
     def _phases_exist(self) -> "Study":
@@ -298,126 +310,3 @@ def _refuse_unknown(where: str, names: Sequence[str], known: set[str], profile: 
                 f"{where}: {name!r} is not among {', '.join(sorted(known)) or 'none'} (molecules, "
                 f"and complexes of profile {profile} that come before)"
             )
-
-
-def study_names() -> tuple[str, ...]:
-    """Return the names of the studies that come with heterofire.
-
-    Examples
-    --------
-    >>> "potassium-anode" in study_names()
-    True
-    """
-    folder = resources.files(__package__) / "studies"
-    return tuple(sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".yaml")))
-
-
-def load_study(name: str | Path) -> Study:
-    """Read a study: a name of one that comes along, or a YAML file of one's own.
-
-    Parameters
-    ----------
-    name
-        ``potassium-anode``, or a path that ends in ``.yaml`` or ``.yml``.
-
-    Returns
-    -------
-    Study
-        The validated study.
-
-    Raises
-    ------
-    InputError
-        There is no such study or file, it is not YAML, or a key is wrong: the message names
-        the file, the line and the key.
-
-    Examples
-    --------
-    >>> load_study("potassium-anode").paper
-    '10.1007/s40820-025-01992-x'
-    """
-    if str(name) in study_names():
-        source = resources.files(__package__) / "studies" / f"{name}.yaml"
-        return parse_study(source.read_text(encoding="utf-8"), f"{name}.yaml")
-    path = Path(name)
-    if path.suffix not in (".yaml", ".yml"):
-        raise InputError(
-            f"unknown study {str(name)!r}; known are {', '.join(study_names())}, "
-            "or give a path that ends in .yaml"
-        )
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read study {path}: {error}") from error
-    return _with_files(parse_study(text, str(path)), path)
-
-
-def _with_files(study: Study, path: Path) -> Study:
-    """Return the study with its files named from the folder of the study file, and only there."""
-    folder = path.resolve().parent
-    found = {}
-    for name, file in study.crystals.items():
-        full = (folder / file).resolve()
-        if not full.is_relative_to(folder):
-            raise InputError(
-                f"{path}: crystals.{name}: {file} lies outside {folder}; copy it there"
-            )
-        if not full.is_file():
-            raise InputError(f"{path}: crystals.{name}: there is no file {full}")
-        found[name] = str(full)
-    return study.model_copy(update={"crystals": found})
-
-
-def parse_study(text: str, where: str) -> Study:
-    """Return the study that a YAML text describes; errors name ``where``, line and key."""
-    try:
-        data = yaml.safe_load(text)
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        raise InputError(f"{where} is not YAML: {error}") from error
-    if not isinstance(data, dict):
-        raise InputError(f"{where} holds no study: a mapping with the key 'study' is wanted")
-    try:
-        return Study.model_validate(data)
-    except ValidationError as error:
-        problems = "\n".join(_explain(where, tree, problem) for problem in _leaves(error))
-        raise InputError(problems) from error
-
-
-def _leaves(error: ValidationError) -> Iterator[tuple[tuple[int | str, ...], str]]:
-    """Give place and message of each problem once, branches of unions folded into one."""
-    seen = set()
-    for problem in error.errors():
-        place = tuple(problem["loc"])
-        message = problem["msg"].removeprefix("Value error, ")
-        if (place, message) not in seen:
-            seen.add((place, message))
-            yield place, message
-
-
-def _explain(where: str, tree: yaml.Node | None, problem: tuple[tuple[int | str, ...], str]) -> str:
-    """Return ``file:line: key: what is wrong``."""
-    place, message = problem
-    line, keys = _locate(tree, place)
-    return f"{where}:{line}: {'.'.join(map(str, keys)) or 'study'}: {message}"
-
-
-def _locate(tree: yaml.Node | None, place: Sequence[int | str]) -> tuple[int, list[int | str]]:
-    """Return the line of the deepest YAML node on the way, and the keys that lead to it."""
-    node, line, keys = tree, tree.start_mark.line + 1 if tree else 1, list[int | str]()
-    for step in place:
-        if isinstance(node, yaml.MappingNode):
-            found = [(k, v) for k, v in node.value if k.value == str(step)]
-            if found:
-                line, node = found[0][0].start_mark.line + 1, found[0][1]
-                keys.append(step)
-                continue
-            if node is tree and not keys:
-                keys.append(step)
-        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int):
-            node = node.value[step]
-            line = node.start_mark.line + 1
-            keys.append(step)
-            continue
-        break
-    return line, keys

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from ase.data import atomic_numbers
+from ase.units import Bohr
 
 from ...structures.errors import EngineError
 from .cores import core_density, core_shells, proton, resolved
@@ -16,8 +17,6 @@ from .orbitals import parameters
 from .potentials import FloatArray
 from .tags import Settings
 from .wavefunctions import Wavefunction, electron_localization, valence_densities
-
-BOHR = 0.5291772105638411  # Angstrom, as in ase.units
 
 _COARSEST = 0.25  # Angstrom; beyond, a grid shows neither the core nor the shape of an orbital
 _MISCOUNT = 5e-3  # electrons per atom that a grid may be off before it is refused
@@ -76,7 +75,7 @@ def write_densities(
     EngineError
         The grid is too coarse; the message says which one to use.
     """
-    lattice = wavefunction.lattice * BOHR
+    lattice = wavefunction.lattice * Bohr
     coarse = coarse_grid(lattice, settings.encut, settings.prec, settings.ngx)
     fine = fine_grid(coarse, settings.prec, settings.ngxf)
     files = DensityFiles(folder, head, method)
@@ -109,11 +108,11 @@ def _valence(wavefunction: Wavefunction, grid: Grid) -> _Valence:
     worst = float(np.abs(found - wanted).max())
     n_atoms = len(wavefunction.symbols)
     if worst > _MISCOUNT * n_atoms:
-        spacing = largest_step(wavefunction.lattice * BOHR, grid) / 1.5
+        spacing = largest_step(wavefunction.lattice * Bohr, grid) / 1.5
         raise EngineError(
             f"INCAR: on the grid {'x'.join(map(str, grid))} the density has {found.sum():.4f} "
             f"electrons instead of {wanted.sum():.4f}. "
-            f"{_grid_for(wavefunction.lattice * BOHR, spacing)}"
+            f"{_grid_for(wavefunction.lattice * Bohr, spacing)}"
         )
     scale = [float(w / f) if w > 1e-6 else 1.0 for w, f in zip(wanted, found, strict=True)]
     channels *= np.array(scale)[:, None, None, None]

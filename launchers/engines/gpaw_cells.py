@@ -4,7 +4,7 @@ Where the cell ends nothing may be: the atoms are moved as a whole to its middle
 the coarse grid, so that densities can be put back where the POSCAR has the atoms.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -40,10 +40,34 @@ class Placement:
         placed: FloatArray = fractional + self.wrap + self.shift
         return placed
 
+    def moved_as(self, shift: FloatArray) -> "Placement":
+        """Return the placement that an earlier run began with, of atoms in any images of theirs.
+
+        Examples
+        --------
+        >>> low = Placement(shift=np.array([0.0, 0.0, 0.55]), wrap=np.zeros((1, 3)))
+        >>> low.moved_as(np.array([0.0, 0.0, -0.45])).shift.tolist()  # the atom crossed the wall
+        [0.0, 0.0, 0.55]
+        """
+        return replace(self, shift=shift + np.round(self.shift - shift))
+
     def rolled_back(self, values: FloatArray) -> FloatArray:
-        """Return values on a grid (n1, n2, n3) as they lie around the POSCAR's atoms."""
-        steps = [-round(float(s) * n) for s, n in zip(self.shift, values.shape, strict=True)]
-        rolled: FloatArray = np.roll(values, steps, axis=(0, 1, 2))
+        """Return values on a grid (n1, n2, n3) as they lie around the POSCAR's atoms.
+
+        Raises
+        ------
+        EngineError
+            The atoms were not moved by whole steps of this grid: the values would lie beside them.
+        """
+        steps = self.shift * values.shape
+        whole = np.round(steps)
+        if not np.allclose(steps, whole, atol=1e-6):
+            raise EngineError(
+                f"GPAW's grid has {'x'.join(map(str, values.shape))} points, by whose whole steps "
+                f"the atoms were not moved ({steps.round(3).tolist()} steps): densities would lie "
+                "beside them. Please report this."
+            )
+        rolled: FloatArray = np.roll(values, -whole.astype(int), axis=(0, 1, 2))
         return rolled
 
 

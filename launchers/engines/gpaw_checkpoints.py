@@ -10,13 +10,17 @@ from typing import Any
 from ...structures.files import write_atomic, write_error
 
 NAME = "WAVECAR.gpw"
-_SEAL = "WAVECAR.json"  # what the file is of, and its checksum
+_SEAL = "WAVECAR.json"  # what the file is of, its checksum and that of the one before
+FILES = (NAME, _SEAL)
 
 
 def save(
     calculator: Any, folder: Path, identity: Mapping[str, Any], shift: Sequence[float]
 ) -> None:
-    """Write density and wave functions, by temp and rename, then the seal that makes them count.
+    """Write density and wave functions, by temp and rename.
+
+    The seal is there first and counts for the new file and for the one it takes the place of, so
+    that a kill at any moment leaves one of them.
 
     Parameters
     ----------
@@ -32,29 +36,41 @@ def save(
     path, temporary = folder / NAME, folder / f".{NAME}.tmp"
     try:
         calculator.write(temporary, mode="all")
-        digest = _digest(temporary)
+        digests = [_digest(temporary), *_sealed(folder / _SEAL, identity)[:1]]
+        seal = {"sha256": digests, "of": dict(identity), "shift": list(shift)}
+        write_atomic(folder / _SEAL, json.dumps(seal) + "\n")
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise write_error(path, error) from error
-    seal = {"sha256": digest, "of": dict(identity), "shift": list(shift)}
-    write_atomic(folder / _SEAL, json.dumps(seal) + "\n")
 
 
 def usable(folder: Path, identity: Mapping[str, Any]) -> tuple[Path, list[float]] | None:
     """Return the checkpoint of a folder and its shift where it is whole and of this calculation."""
     path, seal = folder / NAME, folder / _SEAL
+    (folder / f".{NAME}.tmp").unlink(missing_ok=True)  # of a write that was killed
     try:
         content = json.loads(seal.read_text())
         if content["of"] != json.loads(json.dumps(identity)):
             return None
-        if content["sha256"] == _digest(path):
+        if _digest(path) in content["sha256"]:
             return path, [float(x) for x in content["shift"]]
     except (OSError, ValueError, KeyError, TypeError):
         pass
     else:
         sys.stderr.write(f"heterofire engine gpaw: note: {path} is damaged; starting afresh\n")
     return None
+
+
+def _sealed(seal: Path, identity: Mapping[str, Any]) -> list[str]:
+    """Return the checksums that a seal of this calculation has, newest first."""
+    try:
+        content = json.loads(seal.read_text())
+        if content["of"] != json.loads(json.dumps(identity)):
+            return []
+        return [str(digest) for digest in content["sha256"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 def _digest(path: Path) -> str:

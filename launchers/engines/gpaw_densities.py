@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from ...structures.errors import EngineError
+from ...workflows.gpaw_grids import refinement
 from .density_writing import DensityFiles
 from .gpaw_cells import Placement
 from .gpaw_spheres import corrections_near_atoms
@@ -14,7 +15,6 @@ from .potentials import FloatArray
 from .tags import Settings, wants_potential
 
 _MISCOUNT = 1e-3  # electrons per atom that a grid may be off before it is refused
-_REFINEMENTS = (1, 2, 4)
 _EMPTY = 1e-6  # electrons per Bohr^3 below which nothing is localized; GPAW's own
 NOTE = (
     "CHGCAR: pseudo density and compensation charges, all valence electrons; AECCAR2: all-electron "
@@ -51,15 +51,15 @@ def write_densities(
         files.write(name, what, *(placement.rolled_back(values) for values in blocks))
 
     if settings.lcharg or settings.laechg:
-        refinement = _refinement(calculator, settings)
-        files.report |= _report(calculator, refinement)
-        valence = _smooth_density(calculator, refinement)
+        finer = _refinement(calculator, settings)
+        files.report |= _report(calculator, finer)
+        valence = _smooth_density(calculator, finer)
         files.report["miscount_before_scaling_e"] = _make_exact(valence, calculator)
         if settings.lcharg:
             spin = [valence[0] - valence[1]] if len(valence) == 2 else []
             write("CHGCAR", "valence density", valence.sum(axis=0), *spin)
         if settings.laechg:
-            all_electron, core = _all_electron(calculator, refinement)
+            all_electron, core = _all_electron(calculator, finer)
             write("AECCAR0", "core density", core)
             write("AECCAR2", "all-electron valence density", all_electron)
             files.report["core"] = f"{core.mean():.4f} electrons on the grid"
@@ -78,9 +78,8 @@ def _refinement(calculator: Any, settings: Settings) -> int:
         settings.prec,
         settings.ngxf,
     )
-    spacing, own = largest_step(lattice, wanted), largest_step(lattice, _own_grid(calculator))
-    enough = [factor for factor in _REFINEMENTS if own / factor <= 1.02 * spacing]
-    return enough[0] if enough else _REFINEMENTS[-1]
+    own = largest_step(lattice, _own_grid(calculator))
+    return refinement(own, largest_step(lattice, wanted))
 
 
 def _own_grid(calculator: Any) -> Grid:

@@ -5,13 +5,11 @@ from typing import Any
 
 import numpy as np
 from ase.data import atomic_numbers
+from ase.units import Bohr, Hartree
 
 from .gpaw_methods import functional
 from .potentials import FloatArray
 from .tags import Settings
-
-BOHR = 0.5291772105638411  # Angstrom, as in ase.units
-HARTREE = 27.211386024367243  # eV
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +32,12 @@ class Dispersion:
 
         model = DispersionModel(
             np.array([atomic_numbers[symbol] for symbol in self.symbols]),
-            positions / BOHR,
-            self.lattice / BOHR,
+            positions / Bohr,
+            self.lattice / Bohr,
             np.array(self.periodic),
         )
         found = model.get_dispersion(self.damping, grad=True)
-        return float(found["energy"]) * HARTREE, -found["gradient"] * (HARTREE / BOHR)
+        return float(found["energy"]) * Hartree, -found["gradient"] * (Hartree / Bohr)
 
 
 def dispersion_of(

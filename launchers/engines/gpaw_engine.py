@@ -9,7 +9,8 @@ from typing import Any
 from ...structures.errors import EngineError
 from .electrons import check_moments, refuse_charged_cell, total_charge
 from .folder import RunFolder
-from .gpaw_input import calculator_parameters, has_fixed_moment, mixing_ladder
+from .gpaw_checkpoints import FILES
+from .gpaw_input import calculator_parameters, has_fixed_moment, ladder
 from .gpaw_methods import chosen_basis, functional, method_name
 from .gpaw_potential import GpawPotential
 from .levels import KB_EV
@@ -37,6 +38,7 @@ class GpawEngine:
     """
 
     name = "gpaw"
+    checkpoints: tuple[str, ...] = FILES
 
     def __init__(self, run: RunFolder) -> None:
         if util.find_spec("gpaw") is None:
@@ -84,7 +86,7 @@ class GpawEngine:
             "electrons": f"{self._n_electrons} valence electrons of GPAW's data sets, total charge "
             f"{self._charge:+d} e",
             "forces": "less their mean, the drift that grids cause, as in VASP",
-            "SCF": f"density mixed by {mixing_ladder(None)[0]}; where that fails more patiently, "
+            "SCF": f"density mixed by {ladder(self._run)[0]}; where that fails more patiently, "
             "and engine.json says so under 'remarks'",
         }
         if self.is_lcao:

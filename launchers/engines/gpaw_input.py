@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from ase.units import Bohr, Hartree
 
 from ...structures.errors import EngineError
+from ...workflows.gpaw_grids import grid_spacing
 from .folder import RunFolder
-from .gpaw_methods import chosen_basis, functional, grid_spacing
+from .gpaw_methods import chosen_basis, functional
 from .potentials import FloatArray, KPoints
 from .tags import Settings
 
@@ -38,6 +41,11 @@ class Mixing:
 
     def __str__(self) -> str:
         return f"{self.name}, beta {self.beta:g}, {self.nmaxold} steps, weight {self.weight:g}"
+
+
+def ladder(run: RunFolder) -> tuple[Mixing, ...]:
+    """Return the ways to mix of a run: its AMIX where INCAR has one; see `mixing_ladder`."""
+    return mixing_ladder(run.settings.amix if "AMIX" in run.tags else None)
 
 
 def mixing_ladder(amix: float | None) -> tuple[Mixing, ...]:
@@ -100,6 +108,38 @@ def basis_parameters(tags: Mapping[str, str], settings: Settings) -> dict[str, A
     if all(settings.ngx):
         return basis | {"gpts": settings.ngx}
     return basis | {"h": grid_spacing(tags)}
+
+
+def with_grid(
+    parameters: Mapping[str, Any], lattice: FloatArray, axes: tuple[int, ...]
+) -> tuple[dict[str, Any], tuple[int, int, int]]:
+    """Return the parameters for a cell, and the grid by whose whole steps its atoms may be moved.
+
+    Parameters
+    ----------
+    parameters
+        GPAW's, see `calculator_parameters`.
+    lattice
+        (3, 3) in Angstrom.
+    axes
+        Those without periodic images. Where there are some, the grid that GPAW would take by itself
+        stands in the parameters: files on grids are right only if it is the one assumed here.
+    """
+    if "gpts" in parameters:
+        return dict(parameters), parameters["gpts"]
+    from gpaw.utilities import h2gpts
+    from gpaw.utilities.gpts import get_number_of_grid_points
+
+    if "h" in parameters:
+        points = h2gpts(parameters["h"], lattice, idiv=4)
+    else:
+        waves = SimpleNamespace(name="pw", ecut=parameters["mode"]["ecut"] / Hartree)
+        points = get_number_of_grid_points(lattice / Bohr, mode=waves)
+    n1, n2, n3 = (int(n) for n in points)
+    if not axes:
+        return dict(parameters), (n1, n2, n3)
+    others = {name: value for name, value in parameters.items() if name != "h"}
+    return others | {"gpts": (n1, n2, n3)}, (n1, n2, n3)
 
 
 def occupations(settings: Settings, kpoints: KPoints) -> dict[str, Any]:
@@ -178,7 +218,9 @@ def _kpts(kpoints: KPoints) -> Any:
     energies that differ by some meV, so that it matters which ones are computed.
     """
     if kpoints.mesh is not None and not any(kpoints.shift):
-        return {"size": kpoints.mesh, "gamma": kpoints.style == "Gamma"}
+        # Without "gamma" odd divisions of a Monkhorst-Pack mesh have Gamma, as VASP's; with False
+        # they would be moved off it.
+        return {"size": kpoints.mesh, **({"gamma": True} if kpoints.style == "Gamma" else {})}
     if np.ptp(kpoints.weights) > 1e-6:
         raise EngineError(
             f"{kpoints.source} lists points of different weights; this engine takes meshes, or "

@@ -5,14 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...structures.errors import InputError
+from ...workflows.gpaw_grids import grid_spacing
 
 BASIS_VARIABLE = "HETEROFIRE_GPAW_BASIS"
 BASES = ("dzp", "szp(dzp)")  # of those that come with GPAW's data sets
 FUNCTIONALS = {"PE": "PBE", "RP": "RPBE", "RE": "revPBE"}  # INCAR's GGA
 DISPERSIONS = {0: "", 11: "-D3(zero)", 12: "-D3(BJ)"}  # IVDW
-# Real-space grid in Angstrom by the first letter of PREC. VASP's Single and Medium sit between
-# Low and Accurate as Normal does.
-SPACINGS = {"L": 0.25, "M": 0.22, "N": 0.22, "S": 0.22, "A": 0.18, "H": 0.18}
 _GRID = ("NGX", "NGY", "NGZ")
 
 
@@ -78,20 +76,6 @@ def functional(tags: Mapping[str, Any]) -> str:
         known = ", ".join(f"{tag} ({name})" for tag, name in FUNCTIONALS.items())
         raise InputError(f"GGA = {code}: engine gpaw has {known}. Choose one, or run VASP.")
     return FUNCTIONALS[code]
-
-
-def grid_spacing(tags: Mapping[str, Any]) -> float:
-    """Return the spacing of the real-space grid that PREC stands for, in Angstrom.
-
-    Examples
-    --------
-    >>> [grid_spacing({"PREC": prec}) for prec in ("Low", "Normal", "Accurate")]
-    [0.25, 0.22, 0.18]
-    """
-    prec = str(tags.get("PREC") or "Normal").strip()
-    if prec[:1].upper() not in SPACINGS:
-        raise InputError(f"PREC = {prec}: use Low (h 0.25 A), Normal (0.22) or Accurate (0.18)")
-    return SPACINGS[prec[:1].upper()]
 
 
 def _dispersion(tags: Mapping[str, Any]) -> int:

@@ -3,26 +3,26 @@
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ase.units import Hartree
 
 from ...structures.errors import EngineError
 from . import gpaw_checkpoints as checkpoints
 from .folder import RunFolder
 from .gpaw_cells import Placement, open_axes, placement
 from .gpaw_dispersion import Dispersion, dispersion_of
-from .gpaw_input import Mixing, mixing_ladder, starting_moments
+from .gpaw_input import Mixing, ladder, starting_moments, with_grid
+from .gpaw_isolated import without_images
 from .gpaw_levels import weights
 from .gpaw_moves import take_along
 from .poscars import Poscar
 from .potentials import Evaluation, FloatArray, KPoints, ScfCycle
 from .stopping import Interrupted, Stopper
 from .tags import wants_densities, wants_potential
-
-HARTREE = 27.211386024367243  # eV, as in ase.units
 
 # Going on from a field that has not converged costs it one cycle (HF, LCAO and plane waves).
 SAVE_EVERY_S = 600.0
@@ -57,7 +57,6 @@ class GpawPotential:
         self._run = run
         self._poscar = poscar
         self._folder = folder
-        self._parameters = dict(parameters)
         self._stopper = stopper
         self._saved_at = time.monotonic()  # or when the field began
         axes = open_axes(run.settings)
@@ -65,30 +64,27 @@ class GpawPotential:
         self._dispersion: Dispersion | None = dispersion_of(
             run.settings, dict(run.tags), poscar.symbols, poscar.lattice, self._periodic
         )
-        grid = grid_points(poscar.lattice, parameters)
+        self._parameters, grid = with_grid(parameters, poscar.lattice, axes)
         self.placement: Placement = placement(poscar.fractional, poscar.lattice, axes, grid)
-        amix = run.settings.amix if "AMIX" in run.tags else None
-        self._ladder = list(mixing_ladder(amix))
+        self._ladder = list(ladder(run))
         self.calculator: Any = None
-        self._dispersion_energy = 0.0
-        self.positions = poscar.positions
 
     def evaluate(self, positions: FloatArray) -> Evaluation:
         """Return energies, forces and levels for positions (n_atoms, 3) in Angstrom."""
-        self.positions = positions
         self._saved_at = time.monotonic()
-        if self.calculator is None and (
-            found := checkpoints.usable(self._folder, self._identity())
-        ):
-            self.calculator = self._restored(found[0])
-            self.placement = replace(self.placement, shift=np.array(found[1]))
-        cycles, remarks = self._converge(self._atoms(positions))
+        with without_images():
+            if self.calculator is None and (
+                found := checkpoints.usable(self._folder, self._identity())
+            ):
+                self._restore(found[0], np.array(found[1]))
+            atoms = self._atoms(positions)
+            cycles, remarks = self._converge(atoms)
         calculator = self.calculator
         forces = calculator.get_forces()
         energy = float(calculator.get_potential_energy())
         free_energy = float(calculator.get_potential_energy(force_consistent=True))
         if self._dispersion is not None:
-            more, pull = self._dispersion.evaluate(positions)
+            more, pull = self._dispersion.evaluate(atoms.positions)
             energy, free_energy, forces = energy + more, free_energy + more, forces + pull
         # Grids pull at all atoms together, and a relaxation would drift: taken off, as VASP does.
         forces = forces - forces.mean(axis=0)
@@ -96,6 +92,7 @@ class GpawPotential:
             raise EngineError(f"GPAW: energy or forces are not finite; see {self._log}")
         if not self._run.settings.is_static:
             self._save()
+        order = max(0, self._run.settings.ismear)
         shares = weights(calculator.dft)
         occupations = calculator.occupations()
         points = KPoints(
@@ -106,18 +103,20 @@ class GpawPotential:
             style=self._run.kpoints.style,
             source=self._run.kpoints.source,
         )
+        eigenvalues = calculator.eigenvalues()
         return Evaluation(
             free_energy=free_energy,
-            entropy_term=2 * (energy - free_energy),
+            entropy_term=(order + 2) * (energy - free_energy),
             forces=forces,
             stress=None,
-            eigenvalues=calculator.eigenvalues(),
+            eigenvalues=eigenvalues,
             occupations=occupations,
-            fermi_level=float(np.mean(calculator.dft.ibzwfs.fermi_levels)) * HARTREE,
+            fermi_level=_fermi_level(calculator.dft.ibzwfs.fermi_levels, eigenvalues),
             weights=shares,
             charges=self._charges(shares, occupations, points.weights),
             cycles=cycles,
             kpoints=points,
+            order=order,
             remarks=remarks,
         )
 
@@ -164,16 +163,22 @@ class GpawPotential:
         failures: list[str] = []
         while True:
             mixing = self._ladder[0]
-            if self.calculator is None:
-                self.calculator = self._fresh(mixing)
-            else:
-                take_along(self.calculator, atoms)
             cycles: list[ScfCycle] = []
             try:
+                if self.calculator is None:
+                    self.calculator = self._fresh(mixing)
+                else:
+                    take_along(self.calculator, atoms)
                 for context in self.calculator.iconverge(atoms, need_wfs=True):
                     cycles.append(_cycle(context, cycles))
                     self._look_up()
-            except ConvergenceError as error:
+            except (ConvergenceError, ValueError, RuntimeError, NotImplementedError) as error:
+                # What breaks off a field under way, such as NaN, is a field that does not converge.
+                if not cycles and not isinstance(error, ConvergenceError):
+                    raise EngineError(
+                        f"GPAW: {type(error).__name__}: {error}. Check the geometry and the cell; "
+                        f"its log is {self._log}."
+                    ) from error
                 self.calculator = None
                 failures.append(
                     f"no convergence in {len(cycles)} cycles ({mixing}): "
@@ -186,10 +191,6 @@ class GpawPotential:
                         f"or set a smaller AMIX. GPAW's log is {self._log}."
                     ) from error
                 self._ladder.pop(0)  # later geometries of this run begin with what worked
-            except (ValueError, RuntimeError, NotImplementedError) as error:
-                raise EngineError(
-                    f"GPAW: {type(error).__name__}: {error}. Its log is {self._log}."
-                ) from error
             else:
                 return tuple(cycles) or (self._stored_cycle(),), tuple(failures)
 
@@ -222,12 +223,23 @@ class GpawPotential:
 
         return GPAW(**self._parameters, mixer=mixing.parameters, txt=self._log)
 
-    def _restored(self, path: Path) -> Any:
-        """Return GPAW as it stood when the checkpoint was written, after a step or within one."""
+    def _restore(self, path: Path, shift: FloatArray) -> None:
+        """Go on from GPAW as it stood when the checkpoint was written, after a step or within one.
+
+        One that GPAW does not read, as of PAW data that are gone, costs the field, not the run.
+        """
         from gpaw import GPAW
 
+        try:
+            self.calculator = GPAW(path, txt=self._log)
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
+            sys.stderr.write(
+                f"heterofire engine gpaw: note: {path} cannot be read ({type(error).__name__}: "
+                f"{error}); starting afresh\n"
+            )
+            return
         sys.stderr.write(f"heterofire engine gpaw: note: going on from {path.name}\n")
-        return GPAW(path, txt=self._log)
+        self.placement = self.placement.moved_as(shift)
 
     def _stored_cycle(self) -> ScfCycle:
         """Return the one cycle of a geometry that the checkpoint already holds."""
@@ -237,7 +249,9 @@ class GpawPotential:
     def _identity(self) -> dict[str, Any]:
         """Return what a checkpoint must have in common with this run."""
         return {
+            "gpaw": version("gpaw"),
             "parameters": repr(sorted(self._parameters.items())),
+            **({"AMIX": self._run.settings.amix} if "AMIX" in self._run.tags else {}),
             "symbols": list(self._poscar.symbols),
             "lattice": np.round(self._poscar.lattice, 9).tolist(),
             "moments": starting_moments(self._run.settings, len(self._poscar.symbols)).tolist(),
@@ -256,25 +270,21 @@ class GpawPotential:
         return charges
 
 
-def grid_points(lattice: FloatArray, parameters: Mapping[str, Any]) -> tuple[int, int, int]:
-    """Return the coarse grid that GPAW will use: as given, else the one of spacing h.
-
-    Plane waves put densities on a grid of their own; atoms are then moved by steps of 0.2 A.
-    """
-    if "gpts" in parameters:
-        n1, n2, n3 = parameters["gpts"]
-        return int(n1), int(n2), int(n3)
-    from gpaw.utilities import h2gpts
-
-    n1, n2, n3 = h2gpts(parameters.get("h", 0.2), lattice, idiv=4)
-    return int(n1), int(n2), int(n3)
-
-
 def _cycle(context: Any, before: list[ScfCycle]) -> ScfCycle:
-    energy = float(context.energies.total_free) * HARTREE
+    energy = float(context.energies.total_free) * Hartree
     error = float(context.dens.error)
     return ScfCycle(
         energy=energy,
         change=energy - before[-1].energy if before else energy,
         density_error=error if np.isfinite(error) else 0.0,
     )
+
+
+def _fermi_level(levels: Any, eigenvalues: FloatArray) -> float:
+    """Return the Fermi level in eV, of both spins in the middle; levels are in Hartree.
+
+    GPAW has none where all levels of a spin are filled, as of a noble gas: then it is that of the
+    other spin, or the highest level.
+    """
+    finite = np.asarray(levels, dtype=float)[np.isfinite(levels)]
+    return float(finite.mean()) * Hartree if finite.size else float(eigenvalues.max())

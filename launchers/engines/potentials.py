@@ -76,7 +76,7 @@ class Evaluation:
     """Energies, forces and levels of one geometry."""
 
     free_energy: float  # F = E - TS, what the forces are the gradient of, eV
-    entropy_term: float  # TS of the electrons, eV, never negative
+    entropy_term: float  # TS of the electrons, eV; negative only with Methfessel and Paxton
     forces: FloatArray  # (n_atoms, 3), eV/Angstrom
     stress: FloatArray | None  # (3, 3), dE/d(strain)/volume, eV/Angstrom^3; None if not computed
     eigenvalues: FloatArray  # (n_spins, n_kpoints, n_bands), eV
@@ -86,6 +86,7 @@ class Evaluation:
     charges: FloatArray  # (n_atoms,), e
     cycles: tuple[ScfCycle, ...]  # at least one
     kpoints: KPoints = GAMMA
+    order: int = 0  # of Methfessel and Paxton's smearing; 0 for Gauss and Fermi
     remarks: tuple[str, ...] = ()  # what did not go as planned, for engine.json
 
     @property
@@ -95,8 +96,11 @@ class Evaluation:
 
     @property
     def energy_zero(self) -> float:
-        """Return E0 = (E + F) / 2, VASP's energy(sigma->0), in eV."""
-        return self.free_energy + self.entropy_term / 2
+        """Return E0 = ((N + 1) F + E) / (N + 2), VASP's energy(sigma->0), in eV.
+
+        N is the order of Methfessel and Paxton (Phys. Rev. B 40, 3616 (1989)).
+        """
+        return self.free_energy + self.entropy_term / (self.order + 2)
 
     @property
     def spin_populations(self) -> FloatArray:

@@ -26,12 +26,14 @@ from .vibrations import run_vibrations
 from .writing import Label, RunFiles
 
 ENGINES = ("gpaw", "xtb")
+ENDED = ("static", "converged", "vibrations")  # outcomes that nothing goes on from
 
 
 class Engine(Protocol):
     """What a method has to offer; everything else is shared."""
 
     name: str
+    checkpoints: tuple[str, ...]  # files that a cut run goes on from; gone at its end
     version: str  # of the program that computes
     method: str
     settings: Settings  # of the run, as the engine takes them
@@ -138,12 +140,19 @@ def _run(name: str, folder: Path, n_processes: int) -> None:
     except HeteroError as error:
         record.write("failed", error=str(error))
         raise
+    except Exception as error:  # a bug, whose traceback goes to stderr; nothing runs any more
+        record.write("failed", error=f"{type(error).__name__}: {error}")
+        raise
     record.write(
         outcome.status,
         n_steps=outcome.n_steps,
         n_evaluations=outcome.n_evaluations,
         largest_force=round(outcome.largest_force, 6),
     )
+    if outcome.status in ENDED and not engine.settings.lwave:
+        for path in image_folders(folder, engine.settings.images):
+            for name_of_file in engine.checkpoints:
+                (path / name_of_file).unlink(missing_ok=True)
 
 
 def _engine(name: str, run: RunFolder) -> Engine:

@@ -48,7 +48,10 @@ def check_electrons(settings: Settings, n_electrons: int) -> None:
                 "if it is meant to be closed-shell, NELECT or the atoms are wrong."
             )
         return
-    if settings.magmom is None or _is_nupdown_set(settings) or _is_vasps_start(settings):
+    if _is_nupdown_set(settings):
+        unpaired_electrons(settings, n_electrons)
+        return
+    if settings.magmom is None or _is_vasps_start(settings):
         return
     total = abs(sum(settings.magmom))
     whole = round(total)
@@ -62,7 +65,13 @@ def check_electrons(settings: Settings, n_electrons: int) -> None:
 
 
 def unpaired_electrons(settings: Settings, n_electrons: int) -> int:
-    """Return NUPDOWN, or the sum of MAGMOM, or the lowest moment the electrons allow."""
+    """Return NUPDOWN, or the sum of MAGMOM, or the lowest moment the electrons allow.
+
+    Raises
+    ------
+    EngineError
+        NUPDOWN is no moment of so many electrons.
+    """
     if settings.nupdown is not None and settings.nupdown >= 0:
         wanted = settings.nupdown
         if wanted != int(wanted) or (int(wanted) - n_electrons) % 2 or wanted > n_electrons:

@@ -57,7 +57,7 @@ class Settings:
     lcharg: bool = False  # here only when asked for: the files are large
     laechg: bool = False
     lelf: bool = False
-    lvtot: bool = False  # the potential of exchange and correlation in LOCPOT as well
+    lwave: bool = True  # keeps what a later run could go on from, also at the end of this one
     lvhar: bool = False
     encut: float | None = None  # eV; sets the grid of densities, nothing else
     prec: str = "Normal"
@@ -87,7 +87,7 @@ def wants_densities(settings: Settings) -> bool:
 
 def wants_potential(settings: Settings) -> bool:
     """Return whether INCAR asks for the electrostatic potential on a grid, LOCPOT."""
-    return settings.lvhar or settings.lvtot
+    return settings.lvhar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,9 +130,8 @@ def check_tags(tags: Mapping[str, str], table: Mapping[str, Mapping[str, Any]]) 
     >>> report.warnings
     ('ENCTU is not a tag this engine knows; VASP would ignore a misspelt tag silently',)
     """
-    refusals = _refusals(tags, table["refused"])
-    if refusals:
-        raise EngineError("INCAR asks for what this engine cannot do: " + "; ".join(refusals))
+    if found := refusals(tags, table["refused"]):
+        raise EngineError("INCAR asks for what this engine cannot do: " + "; ".join(found))
     honoured, noted, warnings = {}, {}, []
     is_vibrational = normal(tags.get("IBRION", "")) == str(VIBRATIONS)
     for tag, value in tags.items():
@@ -152,7 +151,7 @@ def check_tags(tags: Mapping[str, str], table: Mapping[str, Mapping[str, Any]]) 
     return TagReport(honoured=honoured, noted=noted, warnings=tuple(warnings))
 
 
-def _refusals(tags: Mapping[str, str], refused: Mapping[str, Any]) -> list[str]:
+def refusals(tags: Mapping[str, str], refused: Mapping[str, Any]) -> list[str]:
     """Return one sentence for each tag whose value is not allowed."""
     return [
         f"{tag} = {value} ({refused[tag]['why']})"
@@ -239,7 +238,7 @@ def read_settings(tags: Mapping[str, str]) -> Settings:
         lcharg=values.flag("LCHARG"),
         laechg=values.flag("LAECHG"),
         lelf=values.flag("LELF"),
-        lvtot=values.flag("LVTOT"),
+        lwave=values.flag("LWAVE", default=True),
         lvhar=values.flag("LVHAR"),
         encut=values.optional("ENCUT"),
         prec=tags.get("PREC", defaults.prec),
@@ -324,9 +323,9 @@ class _Values:
             return logical if normal(self._tags[tag]) == "T" else 0
         return self._read(tag, int, "an integer")
 
-    def flag(self, tag: str) -> bool:
-        """Return a logical, False without the tag."""
-        return normal(self._tags.get(tag, "F")) == "T"
+    def flag(self, tag: str, *, default: bool = False) -> bool:
+        """Return a logical."""
+        return normal(self._tags[tag]) == "T" if tag in self._tags else default
 
     def real(self, tag: str, default: float) -> float:
         """Return a number."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
+from ase.units import Bohr, Hartree
 from numpy.typing import NDArray
 
 from ...structures.errors import EngineError
@@ -22,8 +23,6 @@ from .tags import Settings, wants_densities
 if TYPE_CHECKING:
     from .wavefunctions import Wavefunction
 
-HARTREE = 27.211386024367243  # eV, CODATA 2014 as in ase.units, so that numbers agree
-BOHR = 0.5291772105638411  # Angstrom
 
 MIN_GAP = 9.5  # Bohr, 5 Angstrom: what must be empty around a molecule in a box
 
@@ -54,9 +53,9 @@ class XtbPotential:
         self._settings = settings
         self._method = method
         self._symbols = poscar.symbols
-        self._centres = poscar.positions / BOHR
+        self._centres = poscar.positions / Bohr
         self._numbers = np.array([atomic_numbers[s] for s in poscar.symbols])
-        self._lattice = poscar.lattice / BOHR
+        self._lattice = poscar.lattice / Bohr
         self._is_isolated = settings.is_isolated
         self._kt = settings.sigma
         self._log: list[str] = []
@@ -74,7 +73,7 @@ class XtbPotential:
                 color=False,
                 logger=self._log.append,
             )
-            self._calculator.set("temperature", settings.sigma / HARTREE)
+            self._calculator.set("temperature", settings.sigma / Hartree)
             # 1.0 converges energies to 1e-7 eV but forces to 1e-4 eV/A only (46 atoms);
             # 0.1, at VASP presets' EDIFF = 1e-5, gives 1e-5 eV/A for 10 % more time.
             self._calculator.set("accuracy", float(np.clip(settings.ediff / 1e-4, 1e-3, 1.0)))
@@ -109,9 +108,8 @@ class XtbPotential:
 
     def _placed(self, positions: FloatArray) -> FloatArray:
         """Return positions in Bohr; those of an isolated molecule in one piece."""
-        if not self._is_isolated:
-            return positions / BOHR
-        return in_one_piece(positions / BOHR, self._lattice)
+        in_bohr: FloatArray = positions / Bohr
+        return in_one_piece(in_bohr, self._lattice) if self._is_isolated else in_bohr
 
     def evaluate(self, positions: FloatArray) -> Evaluation:
         """Return energies, forces and levels for positions (n_atoms, 3) in Angstrom."""
@@ -119,19 +117,19 @@ class XtbPotential:
         placed = self._placed(positions)
         self._calculator.update(placed, cell)
         # A molecule in one piece has been moved as a whole: back to where the POSCAR has it.
-        self._centres = placed + (positions[0] / BOHR - placed[0])
+        self._centres = placed + (positions[0] / Bohr - placed[0])
         self._run()
         result = self._result
         occupations = np.atleast_2d(result.get("orbital-occupations"))
-        levels = np.atleast_2d(result.get("orbital-energies")) * HARTREE
-        volume = abs(np.linalg.det(self._lattice)) * BOHR**3
+        levels = np.atleast_2d(result.get("orbital-energies")) * Hartree
+        volume = abs(np.linalg.det(self._lattice)) * Bohr**3
         entropy = self._entropy(levels)
         per_level = 3 - len(levels)
         return Evaluation(
-            free_energy=float(result.get("energy")) * HARTREE,
+            free_energy=float(result.get("energy")) * Hartree,
             entropy_term=self._kt * entropy,
-            forces=-np.array(result.get("gradient")) * (HARTREE / BOHR),
-            stress=np.array(result.get("virial")) * HARTREE / volume,
+            forces=-np.array(result.get("gradient")) * (Hartree / Bohr),
+            stress=np.array(result.get("virial")) * Hartree / volume,
             eigenvalues=levels[:, None],
             occupations=occupations[:, None] / per_level,
             fermi_level=find_fermi_level(
@@ -208,12 +206,12 @@ class XtbPotential:
         result = self._fresh_start()
         try:
             for factor in _COOLING:
-                self._calculator.set("temperature", factor * self._kt / HARTREE)
+                self._calculator.set("temperature", factor * self._kt / Hartree)
                 self._calculator.set("max-iter", 2 * self._settings.nelm)
                 self._log.clear()
                 result = self._calculator.singlepoint(result)
         finally:
-            self._calculator.set("temperature", self._kt / HARTREE)
+            self._calculator.set("temperature", self._kt / Hartree)
             self._calculator.set("max-iter", self._settings.nelm)
         return result
 
@@ -278,8 +276,8 @@ class XtbPotential:
         rows = [line.split() for line in self._log]
         cycles = [
             ScfCycle(
-                energy=float(row[1]) * HARTREE,
-                change=float(row[2]) * HARTREE,
+                energy=float(row[1]) * Hartree,
+                change=float(row[2]) * Hartree,
                 density_error=float(row[3]),
             )
             for row in rows
@@ -318,8 +316,8 @@ def in_one_piece(positions: FloatArray, lattice: FloatArray) -> FloatArray:
         if gap.width * heights[axis] < MIN_GAP:
             raise EngineError(
                 f"INCAR: IDIPOL = 4 or LMONO asks for a molecule in a box, but only "
-                f"{gap.width * heights[axis] * BOHR:.1f} Angstrom are empty along axis "
-                f"{axis + 1}; {MIN_GAP * BOHR:.1f} are wanted. Enlarge the box, or drop the tag."
+                f"{gap.width * heights[axis] * Bohr:.1f} Angstrom are empty along axis "
+                f"{axis + 1}; {MIN_GAP * Bohr:.1f} are wanted. Enlarge the box, or drop the tag."
             )
         fractions[:, axis] = gap.unfolded(fractions[:, axis])
     return fractions @ lattice

@@ -44,6 +44,7 @@ class XtbEngine:
     """
 
     name = "xtb"
+    checkpoints: tuple[str, ...] = ()
     ismear = -1  # whatever INCAR says: tblite fills by the Fermi function
     holds_moment = True
     projection = "Mulliken"
