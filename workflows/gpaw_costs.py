@@ -10,10 +10,8 @@ Angstrom^3 940 MB.
 """
 
 from collections.abc import Mapping
-from math import pi, prod, sqrt
+from math import prod
 from typing import Any
-
-from ase.units import Bohr, Hartree
 
 from .calculations import Calculation
 from .gpaw_grids import grid_spacing, refinement
@@ -113,10 +111,7 @@ def gpaw_memory_gb(calculation: Calculation, n_processes: int = 1) -> float:
 def _fine_points(calculation: Calculation) -> float:
     """Return how many points densities are written on: GPAW's own, refined until NGXF is met."""
     incar, lattice = calculation.incar, calculation.structure.lattice
-    if is_lcao(incar):
-        own = (lattice.volume / grid_points(lattice.volume, incar)) ** (1 / 3)
-    else:
-        own = pi / sqrt(4 * float(incar["ENCUT"]) / Hartree) * Bohr
+    own = (lattice.volume / grid_points(lattice.volume, incar)) ** (1 / 3)
     given = [int(incar.get(tag) or 0) for tag in ("NGXF", "NGYF", "NGZF")]
     wanted = max(a / n for a, n in zip(lattice.abc, given, strict=True)) if all(given) else 0.0
     return float(lattice.volume / own**3 * refinement(own, wanted) ** 3)

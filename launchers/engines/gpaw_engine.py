@@ -94,6 +94,9 @@ class GpawEngine:
             notes["projections"] = "Mulliken's, which sum to 1 in each level"
         else:
             notes["projections"] = "squares of the projections onto bound partial waves"
+            if "h" in self._parameters:
+                step = self._parameters["h"]
+                notes["PREC"] = f"densities and potentials on steps of at most {step:.3f} Angstrom"
         if self.settings.is_isolated:
             notes["periodicity"] = "none: the molecule is computed without its periodic images"
         elif self.settings.idipol in (1, 2, 3):

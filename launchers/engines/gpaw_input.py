@@ -6,8 +6,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from ase.units import Bohr, Hartree
-
 from ...structures.errors import EngineError
 from ...workflows.gpaw_grids import grid_spacing
 from .folder import RunFolder
@@ -103,8 +101,9 @@ def calculator_parameters(run: RunFolder, charge: int) -> dict[str, Any]:
 def basis_parameters(tags: Mapping[str, str], settings: Settings) -> dict[str, Any]:
     """Return mode, basis and grid: plane waves where INCAR has ENCUT, else LCAO."""
     if settings.encut is not None:
-        return {"mode": {"name": "pw", "ecut": settings.encut}}
-    basis: dict[str, Any] = {"mode": "lcao", "basis": chosen_basis()}
+        basis: dict[str, Any] = {"mode": {"name": "pw", "ecut": settings.encut}}
+    else:
+        basis = {"mode": "lcao", "basis": chosen_basis()}
     if all(settings.ngx):
         return basis | {"gpts": settings.ngx}
     return basis | {"h": grid_spacing(tags)}
@@ -130,11 +129,11 @@ def with_grid(
     from gpaw.utilities import h2gpts
     from gpaw.utilities.gpts import get_number_of_grid_points
 
-    if "h" in parameters:
+    if parameters["mode"] == "lcao":
         points = h2gpts(parameters["h"], lattice, idiv=4)
     else:
-        waves = SimpleNamespace(name="pw", ecut=parameters["mode"]["ecut"] / Hartree)
-        points = get_number_of_grid_points(lattice / Bohr, mode=waves)
+        waves = SimpleNamespace(name="pw")
+        points = get_number_of_grid_points(lattice, h=parameters["h"], mode=waves)
     n1, n2, n3 = (int(n) for n in points)
     if not axes:
         return dict(parameters), (n1, n2, n3)
