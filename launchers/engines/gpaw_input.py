@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+
 from ...structures.errors import EngineError
 from ...workflows.gpaw_grids import grid_spacing
 from .folder import RunFolder
