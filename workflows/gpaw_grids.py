@@ -11,8 +11,8 @@ from ..structures.errors import InputError
 # Real-space grid in Angstrom by the first letter of PREC. VASP's Single and Medium sit between
 # Low and Accurate as Normal does.
 _SPACINGS = {"L": 0.25, "M": 0.22, "N": 0.22, "S": 0.22, "A": 0.18, "H": 0.18}
-# Plane waves: how far the grid reaches in reciprocal space, in radii of the waves' own sphere. VASP
-# has 3/2 and 2. On GPAW's 1.41 the energy of a layer of graphene with N changes by 24 meV as it moves
+# Plane waves: how far the grid reaches in reciprocal space, in radii of the waves' own sphere; VASP
+# has 3/2 and 2. On GPAW's 1.41 the energy of a layer of N-graphene changes by 24 meV as it moves
 # between the points of the grid (400 eV, 24 atoms); 1.7 leaves 0.03 meV for an atom of O or F.
 _REACHES = {"L": 1.5, "M": 1.5, "N": 1.5, "S": 1.5, "A": 1.7, "H": 1.7}
 _REFINEMENTS = (1, 2, 4)  # of GPAW's own grid
