@@ -12,12 +12,13 @@ from heterofire.launchers.engines.gpaw_cells import placement
 from heterofire.launchers.engines.gpaw_input import with_grid
 from heterofire.launchers.engines.run import run_engine
 from heterofire.results.parsing import parse_run
+from heterofire.workflows.gpaw_grids import grid_spacing
 
 pytestmark = pytest.mark.usefixtures("gpaw")
 COARSE = {"ENCUT": 250, "ISMEAR": -1, "SIGMA": 0.1, "EDIFF": "1E-5", "PREC": "Normal"}
 LAYER = COARSE | {"IDIPOL": 3, "LDIPOL": "T", "LCHARG": "T", "LAECHG": "T", "LELF": "T"}
 BOND = 0.93
-HEIGHT = 8.3  # of the cell; GPAW's grid of 250 eV has no step in common with one of 0.2 Angstrom
+HEIGHT = 8.3  # of the cell; the grid of 250 eV has no step in common with one of 0.2 Angstrom
 
 
 def layer(height: float) -> Atoms:
@@ -54,7 +55,7 @@ def above_h(values: np.ndarray, height: float) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("name", ["CHGCAR", "AECCAR2", "ELFCAR"])
 def test_what_lies_on_grids_lies_where_the_atoms_are(layers, name):
-    """Half a step of GPAW's grid off would be 0.13 Angstrom, the step of ELFCAR is 0.26."""
+    """Half a step of the grid off would be 0.13 Angstrom, the step of ELFCAR is 0.26."""
     tolerance = {"CHGCAR": 0.002, "AECCAR2": 0.01, "ELFCAR": 0.06}[name]
     reader = Elfcar if name == "ELFCAR" else Chgcar
     found = []
@@ -80,11 +81,11 @@ def test_energy_and_forces_of_a_layer_are_those_of_gpaw_used_directly(layers):
     atoms = layer(2.0)
     atoms.pbc = (True, True, False)
     lattice, mode = np.array(atoms.cell), {"name": "pw", "ecut": 250}
-    _, grid = with_grid({"mode": mode}, lattice, (2,))
+    parameters, grid = with_grid({"mode": mode, "h": grid_spacing(COARSE)}, lattice, (2,))
     fractional = atoms.get_scaled_positions()
     atoms.set_scaled_positions(placement(fractional, lattice, (2,), grid).positions(fractional))
     atoms.calc = GPAW(
-        mode=mode,
+        **parameters,
         xc="PBE",
         occupations={"name": "fermi-dirac", "width": 0.1},
         poissonsolver={"dipolelayer": "xy"},
