@@ -10,8 +10,11 @@ Angstrom^3 940 MB.
 """
 
 from collections.abc import Mapping
-from math import prod
+from math import ceil, prod
 from typing import Any
+
+from pymatgen.core import Lattice
+from scipy.fft import next_fast_len
 
 from .calculations import Calculation
 from .gpaw_grids import grid_spacing, refinement
@@ -33,7 +36,7 @@ def gpaw_seconds(calculation: Calculation) -> float:
     if is_lcao(calculation.incar):
         seconds = lcao_seconds_of_a_step(
             n_atoms=len(calculation.structure),
-            n_points=grid_points(calculation.structure.volume, calculation.incar),
+            n_points=grid_points(calculation.structure.lattice, calculation.incar),
             n_kpoints=n_kpoints,
             n_spins=n_spins,
         )
@@ -111,42 +114,50 @@ def gpaw_memory_gb(calculation: Calculation, n_processes: int = 1) -> float:
 def _fine_points(calculation: Calculation) -> float:
     """Return how many points densities are written on: GPAW's own, refined until NGXF is met."""
     incar, lattice = calculation.incar, calculation.structure.lattice
-    own = (lattice.volume / grid_points(lattice.volume, incar)) ** (1 / 3)
     given = [int(incar.get(tag) or 0) for tag in ("NGXF", "NGYF", "NGZF")]
     wanted = max(a / n for a, n in zip(lattice.abc, given, strict=True)) if all(given) else 0.0
-    return float(lattice.volume / own**3 * refinement(own, wanted) ** 3)
+    finer = refinement(grid_spacing(incar), wanted)
+    return grid_points(lattice, incar) * finer**3
 
 
 def _memory_of_one(calculation: Calculation) -> float:
     """Return the memory in GB of a process that computes one geometry."""
     n_kpoints, n_spins = irreducible_points(calculation), _spins(calculation)
+    n_points = grid_points(calculation.structure.lattice, calculation.incar)
     if is_lcao(calculation.incar):
         return memory_gb_of(
             n_atoms=len(calculation.structure),
-            n_points=grid_points(calculation.structure.volume, calculation.incar),
+            n_points=n_points,
             n_kpoints=n_kpoints,
             n_spins=n_spins,
         )
     size = size_of(calculation)
     is_alone = calculation.incar.get("IDIPOL") == 4 or bool(calculation.incar.get("LMONO"))
     return (is_alone * _ISOLATED * size.plane_waves) / 1e9 + pw_memory_gb_of(
-        n_waves=size.plane_waves, n_bands=size.bands, n_kpoints=n_kpoints, n_spins=n_spins
+        n_waves=size.plane_waves,
+        n_points=n_points,
+        n_bands=size.bands,
+        n_kpoints=n_kpoints,
+        n_spins=n_spins,
     )
 
 
-def pw_memory_gb_of(*, n_waves: int, n_bands: int, n_kpoints: int, n_spins: int) -> float:
+def pw_memory_gb_of(
+    *, n_waves: int, n_points: float, n_bands: int, n_kpoints: int, n_spins: int
+) -> float:
     """Return the memory of one process in GB with plane waves: the program, grids, wave functions.
 
-    Those of all k-points stay; the one at work has three more arrays of its size.
+    Those of all k-points stay; the one at work has more arrays of its size, and projectors.
 
     Examples
     --------
-    >>> round(pw_memory_gb_of(n_waves=18_930, n_bands=165, n_kpoints=1, n_spins=1), 2)
-    0.74
+    >>> pw_memory_gb_of(n_waves=23_100, n_points=48 * 48 * 120, n_bands=165, n_kpoints=1, n_spins=1)
+    ... # 46 atoms; measured 0.89
+    0.88
     """
-    grids = 60 * 16 * n_waves * (1 + n_spins)
+    grids = n_points * (200 + 900 * n_spins)
     one = (8 if n_kpoints == 1 else 16) * n_waves * n_bands
-    return 0.6 + (grids + one * (n_kpoints * n_spins + 3)) / 1e9
+    return round(0.3 + (grids + one * (n_kpoints * n_spins + 8)) / 1e9, 2)
 
 
 def memory_gb_of(*, n_atoms: int, n_points: float, n_kpoints: int, n_spins: int) -> float:
@@ -169,18 +180,23 @@ def is_lcao(incar: Mapping[str, Any]) -> bool:
     return incar.get("ENCUT") is None
 
 
-def grid_points(volume: float, incar: Mapping[str, Any]) -> float:
-    """Return how many points the real-space grid of a cell has.
+def grid_points(lattice: Lattice, incar: Mapping[str, Any]) -> float:
+    """Return how many points the grid of a cell has: of edges that long, or planes that far apart.
 
     Examples
     --------
-    >>> round(grid_points(2080.0, {"PREC": "Normal"}), -3)
+    >>> round(grid_points(Lattice.hexagonal(11.0, 19.85), {"PREC": "Normal"}), -3)  # LCAO
     195000.0
+    >>> grid_points(Lattice.hexagonal(8.54, 20.57), {"PREC": "Accurate", "ENCUT": 400})
+    276480
     """
     given = [incar.get(tag) for tag in ("NGX", "NGY", "NGZ")]
     if all(given):
-        return float(prod(int(n) for n in given if n))
-    return float(volume / grid_spacing(incar) ** 3)
+        return prod(int(n) for n in given if n)
+    step = grid_spacing(incar)
+    if is_lcao(incar):
+        return float(lattice.volume / step**3)
+    return prod(int(next_fast_len(ceil(edge / step))) for edge in lattice.abc)
 
 
 def _steps(calculation: Calculation) -> float:

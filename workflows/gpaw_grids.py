@@ -15,7 +15,7 @@ _SPACINGS = {"L": 0.25, "M": 0.22, "N": 0.22, "S": 0.22, "A": 0.18, "H": 0.18}
 # has 3/2 and 2. On GPAW's 1.41 the energy of a layer of N-graphene changes by 24 meV as it moves
 # between the points of the grid (400 eV, 24 atoms); 1.7 leaves 0.03 meV for an atom of O or F.
 _REACHES = {"L": 1.5, "M": 1.5, "N": 1.5, "S": 1.5, "A": 1.7, "H": 1.7}
-_REFINEMENTS = (1, 2, 4)  # of GPAW's own grid
+_REFINEMENTS = (1, 2, 3, 4)  # of GPAW's own grid
 _FINE_ENOUGH = 1.02  # a grid that is coarser by 2 % still is the one that was asked for
 
 
@@ -52,7 +52,7 @@ def grid_spacing(tags: Mapping[str, Any]) -> float:
 
 
 def refinement(own: float, wanted: float) -> int:
-    """Return how much finer than GPAW's own grid densities are written: 1, 2 or 4 times.
+    """Return how much finer than GPAW's own grid densities are written: 1 to 4 times.
 
     Parameters
     ----------
@@ -61,8 +61,8 @@ def refinement(own: float, wanted: float) -> int:
 
     Examples
     --------
-    >>> refinement(0.2, 0.05), refinement(0.2, 0.11), refinement(0.2, 0.01)
-    (4, 2, 4)
+    >>> refinement(0.2, 0.05), refinement(0.2, 0.07), refinement(0.2, 0.11), refinement(0.2, 0.01)
+    (4, 3, 2, 4)
     """
     enough = [factor for factor in _REFINEMENTS if own / factor <= _FINE_ENOUGH * wanted]
     return (enough or _REFINEMENTS[-1:])[0]
