@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, case, func, inspect, literal, select, table
 
+from ..structures.files import size_if_there
 from .databases import locate
 from .migrations import STEPS, schema_version
 from .schema import CALCULATIONS, METADATA, PROPERTIES, USES
@@ -86,7 +87,7 @@ def _size(connection: Connection, text: str) -> int:
         return int(connection.execute(query).scalar_one())
     path = Path(locate(text)[0].database or "")
     files = (path, path.with_name(path.name + "-wal"))
-    return sum(file.stat().st_size for file in files if file.exists())
+    return sum(size_if_there(file) for file in files)
 
 
 def _studies(connection: Connection, *, has_dates: bool) -> tuple[StudyInfo, ...]:

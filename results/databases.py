@@ -12,6 +12,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from ..structures.errors import InputError, StoreError
 from ..structures.file_systems import is_local
+from ..structures.files import size_if_there
 from .database_errors import store_error
 from .migrations import schema_version
 from .reference import REFERENCE, is_reference, verified_reference
@@ -106,7 +107,7 @@ def _read_only(path: Path, *, fixed: bool = False) -> URL:
     log = path.with_name(path.name + "-wal")
     # Readers of a write-ahead log make files beside it, which would be in the way of its owner.
     # Where the file is not ours to write and nobody has it open, SQLite is told that it is fixed.
-    is_busy = log.exists() and log.stat().st_size > 0
+    is_busy = size_if_there(log) > 0
     frozen = fixed or (not is_writable(path) and not is_busy)
     query = {"mode": "ro", "uri": "true"} | ({"immutable": "1"} if frozen else {})
     return URL.create("sqlite", database=f"file:{quote(str(path.absolute()))}", query=query)

@@ -31,6 +31,14 @@ def write_error(path: Path, error: OSError) -> HeteroError:
     return HeteroError(f"cannot write {path}: {error.strerror or error}. {remedy}")
 
 
+def size_if_there(path: Path) -> int:
+    """Return the bytes of a file that others may remove at any moment, 0 where it is gone."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def write_atomic(
     path: str | os.PathLike[str], data: str | bytes, *, mode: int | None = None
 ) -> Path:

@@ -157,6 +157,27 @@ def test_readers_see_one_moment_while_numbers_are_replaced(database, full_run):
         writer.join()
 
 
+OPENS = """
+import sys, time
+from heterofire.results.store import ResultStore
+ends = time.monotonic() + 3
+while time.monotonic() < ends:
+    with ResultStore.open(sys.argv[1]) as store:
+        store.properties()
+"""
+
+
+def test_a_database_may_be_opened_whenever_another_closes_it(tmp_path, full_run):
+    """The last to close it removes its write-ahead log, between two looks of another."""
+    where = str(tmp_path / "results.db")
+    with ResultStore.open(where) as store:
+        store.add_run("k1", LABEL, full_run)
+    command = [sys.executable, "-c", OPENS, where]
+    others = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    errors = [other.communicate(timeout=120)[1] for other in others]
+    assert [other.returncode for other in others] == [0, 0, 0], errors
+
+
 def test_a_writer_that_holds_the_lock_is_waited_for_and_said(database, monkeypatch, caplog):
     monkeypatch.setattr(writer_locks, "SAY_AFTER_S", 0.2)
     with ResultStore.open(database) as store, ResultStore.open(database) as other:

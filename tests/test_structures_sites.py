@@ -209,4 +209,4 @@ def test_another_vacuum_moves_no_atom_against_another():
     np.testing.assert_allclose(
         other.structure.distance_matrix, model.structure.distance_matrix, atol=1e-9
     )
-    np.testing.assert_allclose(other.structure.cart_coords, model.structure.cart_coords)
+    np.testing.assert_allclose(other.structure.cart_coords, model.structure.cart_coords, atol=1e-9)
