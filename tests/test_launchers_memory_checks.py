@@ -52,15 +52,16 @@ def test_more_plane_waves_need_more_memory(steps):
     assert memory_need(finer, 1).largest[0][1] > 1.2 * memory_need(host, 1).largest[0][1]
 
 
-MEASURED = {  # GB, the largest "Max RSS" in gpaw.log of runs on one core, GPAW 26.7
-    "MoS2@NC/N-graphene-alone/charge": 1.74,
-    "MoSSe@NC/MoSSe-alone/charge": 2.05,
-    "MoSSe@NC/charge": 1.85,
-    "MoSSe(outer)@NC/K-outer-near-Se-1/charge": 1.92,
-    "MoSSe@NC/refine": 0.99,
-    "MoS2@NC/K-gallery-1/refine": 1.03,
-    "MoSSe@NC/elf": 0.74,
-    "MoSSe@NC/K-hop-gallery/neb": 1.71,
+MEASURED = {  # GB, "Maximum memory used" in OUTCAR of runs on one core, GPAW 26.7
+    "K+ ion/molecule": 0.68,
+    "K atom/molecule": 1.01,
+    "MoSSe(outer)@NC/N-graphene-alone/charge": 1.04,
+    "MoSSe(outer)@NC/MoSSe-alone/charge": 1.37,
+    "MoSSe@NC/charge": 1.72,
+    "MoSSe@NC/refine": 1.11,
+    "MoSSe@NC/elf": 0.86,
+    "MoSSe@NC/K-gallery-2/relax": 0.89,
+    "MoSSe@NC/K-hop-surface/neb": 2.31,
 }
 
 

@@ -1,9 +1,9 @@
 """What a calculation costs GPAW: seconds and memory of one core, fitted to a few measured runs.
 
-Measured on one core, Fermi 0.1 eV, K on 45 atoms of MoS2/N-graphene. Plane waves of 350 eV in a
-cell of 1,273 Angstrom^3: 152 s for the first field (28 cycles), 92 s for the next one (19), 3 s for
-the forces, 645 MB. Charges of profile gpaw (400 eV, 3x3x1, densities on 9.8 million points):
-1.74 GB for N-graphene, 2.05 GB for MoSSe, 1.92 GB for both with K; 1.03 GB on 2x2x1 without them.
+Measured on one core, Fermi 0.1 eV, plane waves of 400 eV, K on 45 atoms of MoS2/N-graphene in a cell
+of 1,298 Angstrom^3, PREC = Accurate (48x48x120 points): Gamma 131 s for the first field (22 cycles),
+60 s for the next one (13); 0.89 GB, 1.1 GB on 2x2x1, 2.3 GB for a band of three images. Charges
+(3x3x1, densities on 7.5 million points): 1.04 GB for N-graphene, 1.37 GB for MoSSe, 1.72 GB for both.
 LCAO, dzp at h = 0.22 Angstrom, 178,000 points: 150 s (30 cycles), 10 s for the forces, 790 MB. In
 szp(dzp): MoS2 of three atoms with 6x6x1 k-points 16 to 23 s; a K atom with spin in a box of 2,730
 Angstrom^3 940 MB.
@@ -26,7 +26,7 @@ _STEPS = {"relax": 20.0, "molecule": 15.0, "neb": 20.0, "bulk": 8.0, "charge": 2
 _REFINING = 6.0  # steps of what is relaxed already, with other k-points
 _BASIS = 14  # functions of an atom, dzp
 _PROGRAM = 0.25  # GB
-_DENSITIES = 14  # arrays on the fine grid while all-electron densities are written
+_DENSITIES = 6  # arrays on the fine grid while all-electron densities are written
 _ISOLATED = 1800  # bytes for each plane wave: potentials of a molecule without images
 
 
@@ -153,11 +153,11 @@ def pw_memory_gb_of(
     --------
     >>> of_46_atoms = {"n_waves": 23_100, "n_points": 48 * 48 * 120, "n_bands": 165}
     >>> round(pw_memory_gb_of(**of_46_atoms, n_kpoints=1, n_spins=1), 2)  # measured 0.89
-    0.88
+    0.86
     """
     grids = n_points * (200 + 900 * n_spins)
     one = (8 if n_kpoints == 1 else 16) * n_waves * n_bands
-    return 0.3 + (grids + one * (n_kpoints * n_spins + 8)) / 1e9
+    return _PROGRAM + (grids + one * (n_kpoints * n_spins + 9)) / 1e9
 
 
 def memory_gb_of(*, n_atoms: int, n_points: float, n_kpoints: int, n_spins: int) -> float:
