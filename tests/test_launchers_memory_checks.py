@@ -29,7 +29,7 @@ def test_what_fits_is_started(steps):
 
 def test_too_many_workers_are_told_how_many_fit(steps):
     with pytest.raises(InputError, match=r"2 workers may need .* GB of memory are free here.*-j 1"):
-        check_memory(steps, 2, 1.2)
+        check_memory(steps, 2, 1.5)
 
 
 def test_a_calculation_too_large_for_the_machine_is_named(steps):

@@ -217,7 +217,7 @@ def test_the_plan_says_time_and_memory_before_the_first_run(tmp_path, heterofire
     shown = heterofire(tmp_path, "plan", "s.yaml", "--profile", "gpaw", "--engine", "gpaw").stdout
     assert f"engine gpaw {METHOD}" in shown
     assert "until finished runs tell" in shown
-    assert "memory: up to 0.6 GB for each worker (K/bulk)" in shown
+    assert "memory: up to 0.3 GB for each worker (K/bulk)" in shown
 
 
 def test_xtb_is_refused_before_it_meets_k_points(tmp_path):

@@ -1,9 +1,9 @@
 """What a calculation costs GPAW: seconds and memory of one core, fitted to a few measured runs.
 
-Measured on one core, Fermi 0.1 eV, plane waves of 400 eV, K on 45 atoms of MoS2/N-graphene in a cell
-of 1,298 Angstrom^3, PREC = Accurate (48x48x120 points): Gamma 131 s for the first field (22 cycles),
+Measured on one core, Fermi 0.1 eV, plane waves of 400 eV, K on 45 atoms of MoS2/N-graphene in
+1,298 Angstrom^3, PREC = Accurate (48x48x120 points): Gamma 131 s for the first field (22 cycles),
 60 s for the next one (13); 0.89 GB, 1.1 GB on 2x2x1, 2.3 GB for a band of three images. Charges
-(3x3x1, densities on 7.5 million points): 1.04 GB for N-graphene, 1.37 GB for MoSSe, 1.72 GB for both.
+(3x3x1, densities on 7.5 million points): 1.04 GB for N-graphene, 1.37 for MoSSe, 1.72 for both.
 LCAO, dzp at h = 0.22 Angstrom, 178,000 points: 150 s (30 cycles), 10 s for the forces, 790 MB. In
 szp(dzp): MoS2 of three atoms with 6x6x1 k-points 16 to 23 s; a K atom with spin in a box of 2,730
 Angstrom^3 940 MB.
