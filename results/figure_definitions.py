@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ..structures.errors import InputError
 from .aligned_figures import draw_aligned_dos, draw_levels
 from .charge_figures import draw_charges, draw_isosurface, draw_profile, draw_slice
 from .charges import BY_NEAREST, INTEGRATED
@@ -12,6 +11,7 @@ from .conditions import satisfies
 from .decomposition_figures import draw_decomposition, draw_hop_profiles
 from .drawings import Drawing, Source
 from .elf_figures import draw_elf_slices
+from .figure_names import TITLES, drawing_of
 from .fragment_figures import draw_fragment_charges
 from .host_figures import draw_barriers, draw_host_dos
 from .insertion_figures import draw_binding, draw_dos, draw_profiles, draw_reactions
@@ -25,10 +25,14 @@ class FigureDefinition:
     """A figure before any number: what it shows, of what, and how it is drawn."""
 
     name: str  # "binding"
-    title: str
     query: str  # which properties of a study it takes; it sees no others
     draw: Callable[[Source], Drawing | None]
     arrays: tuple[str, ...] = ()  # what it shows of the runs it reads, such as "dos.*"
+
+    @property
+    def title(self) -> str:
+        """What it shows, in words."""
+        return TITLES[self.name]
 
 
 def matches(definition: FigureDefinition, item: Property) -> bool:
@@ -47,38 +51,32 @@ _STATES = (
 _ALL = (
     FigureDefinition(
         name="dos",
-        title="Density of states of each host, total and projected",
         query='quantity = "DOS at E_F"',
         arrays=_DOS,
         draw=draw_dos,
     ),
     FigureDefinition(
         name="binding",
-        title="Binding energy of the ion at each site",
         query='quantity ENDS WITH "binding energy"',
         draw=draw_binding,
     ),
     FigureDefinition(
         name="profiles",
-        title="Energy along each hop of the ion",
         query=_BARRIERS,
         draw=draw_profiles,
     ),
     FigureDefinition(
         name="reactions",
-        title="Reaction energy of each route",
         query='quantity ENDS WITH "reaction energy"',
         draw=draw_reactions,
     ),
     FigureDefinition(
         name="pathways",
-        title="Energy of the states along each reaction route",
         query=f'{_STATES} OR quantity = "state free energy" OR quantity = "step free energy"',
         draw=draw_pathways,
     ),
     FigureDefinition(
         name="host-dos",
-        title="Density of states of each host side by side",
         query='quantity = "DOS at E_F" OR quantity = "DOS at E_F per area" '
         'OR quantity = "band gap"',
         arrays=_DOS,
@@ -86,80 +84,68 @@ _ALL = (
     ),
     FigureDefinition(
         name="barriers",
-        title="Barriers of the ion on each host",
         query='quantity ENDS WITH "migration barrier" OR quantity = "barrier forward"',
         draw=draw_barriers,
     ),
     FigureDefinition(
         name="aligned-dos",
-        title="Density of states of each system on a common energy scale",
         query='quantity = "Fermi level" OR quantity = "TDOS near E_F"',
         arrays=_DOS,
         draw=draw_aligned_dos,
     ),
     FigureDefinition(
         name="levels",
-        title="d-band centres and HOMO-LUMO gaps",
         query='quantity STARTS WITH "d-band centre of" AND reference = "E_F" '
         'OR quantity = "HOMO-LUMO gap"',
         draw=draw_levels,
     ),
     FigureDefinition(
         name="complexes",
-        title="Binding and interaction energy of each complex",
         query='quantity ENDS WITH "binding energy" OR quantity ENDS WITH "interaction energy"',
         draw=draw_complexes,
     ),
     FigureDefinition(
         name="decomposition",
-        title="Energy of the states along each decomposition, with barriers",
         query=f'{_STATES} OR {_BARRIERS} OR quantity = "rate-determining barrier"',
         draw=draw_decomposition,
     ),
     FigureDefinition(
         name="hop-profiles",
-        title="Energy along each hop of the ion",
         # Steps, because a band between two states of a route is no hop.
         query=f'{_BARRIERS} OR quantity = "step energy"',
         draw=draw_hop_profiles,
     ),
     FigureDefinition(
         name="fragment-charges",
-        title="Charge of each fragment along the decomposition, and C-F bonds",
         query='quantity STARTS WITH "electrons gained by " OR quantity STARTS WITH "C-F bond" '
         'OR quantity = "state energy"',
         draw=draw_fragment_charges,
     ),
     FigureDefinition(
         name="elf-slices",
-        title="Electron localization function in planes through the bonds",
         query='quantity STARTS WITH "lowest ELF between "',
         arrays=("elf.*",),
         draw=draw_elf_slices,
     ),
     FigureDefinition(
         name="charges",
-        title="Charge of the ion along each hop",
         query='quantity STARTS WITH "net charge of " AND label CONTAINS " image "',
         draw=draw_charges,
     ),
     FigureDefinition(
         name="difference-profile",
-        title="Density difference of each stack, summed over planes",
         query=_DIFFERENCES,
         arrays=_DIFFERENCE,
         draw=draw_profile,
     ),
     FigureDefinition(
         name="difference-slice",
-        title="Density difference of each stack in a plane",
         query=_DIFFERENCES,
         arrays=_DIFFERENCE,
         draw=draw_slice,
     ),
     FigureDefinition(
         name="difference-isosurface",
-        title="Density difference of each stack as isosurfaces",
         query=_DIFFERENCES,
         arrays=_DIFFERENCE,
         draw=draw_isosurface,
@@ -181,11 +167,7 @@ def definition_of(study: str, name: str) -> FigureDefinition:
     >>> definition_of("potassium-anode", "5b").query
     'quantity ENDS WITH "binding energy"'
     """
-    numbers = numbered_figures(study)
-    drawing = numbers.get(name, name)
-    if drawing not in DEFINITIONS:
-        raise InputError(f"no figure {name!r}: choose of {', '.join([*numbers, *DEFINITIONS])}")
-    return DEFINITIONS[drawing]
+    return DEFINITIONS[drawing_of(study, name)]
 
 
 def number_of(study: str, definition: FigureDefinition) -> str:

@@ -11,6 +11,7 @@ from heterofire.results.conditions import satisfies
 from heterofire.results.figure_checks import check_figures, row_changes
 from heterofire.results.figure_definitions import DEFINITIONS, FigureDefinition, matches
 from heterofire.results.figure_files import read_figure
+from heterofire.results.figure_names import TITLES
 from heterofire.results.figure_records import read_record, record_text
 from heterofire.results.figure_sources import StoredStudy
 from heterofire.results.figure_tables import drawn_figures
@@ -200,6 +201,10 @@ def test_a_run_of_another_method_is_never_drawn_beside_the_numbers(filled, make_
         draw_figure(filled, "5a", **STUDY, folder=tmp_path)
     assert drawn_figures(filled, **STUDY) == []
     assert list(tmp_path.glob("5a*")) == []
+
+
+def test_every_figure_that_has_a_name_can_be_drawn():
+    assert list(TITLES) == list(DEFINITIONS)
 
 
 @pytest.mark.parametrize("name", DEFINITIONS)

@@ -37,10 +37,11 @@ ion_references:
         ("title:", "overrides: {quick: {bluk: {}}}\ntitle:", r"overrides: quick: no task 'bluk'"),
         ("title:", "final_spacing: {gpaw: .inf}\ntitle:", r"final_spacing.gpaw: .*less than"),
         ("title:", "final_spacing: {gpaw: true}\ntitle:", r"final_spacing.gpaw: .*valid number"),
+        ("title:", "figures: [5b, bond]\ntitle:", r"yaml:2: figures: no figure 'bond'"),
     ],
     ids=[
         *("value", "choice", "key", "two sources", "reference", "folder in a name", "syntax"),
-        *("part of a host", "host", "doubled key", "task", "infinite", "logical"),
+        *("part of a host", "host", "doubled key", "task", "infinite", "logical", "figure"),
     ],
 )
 def test_a_malformed_study_is_refused_with_line_and_key(old, new, message):

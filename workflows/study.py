@@ -7,10 +7,13 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
+from ..results.figure_names import drawing_of
+from ..structures.errors import InputError
 from .molecular_parts import FREE, Adatom, Complex, Decomposition, Electronic, Equation
 from .preset_files import task_names
 from .study_parts import (
@@ -231,6 +234,16 @@ class Study(_Part):
             for task in tasks:
                 if task not in known:
                     raise ValueError(f"{profile}: no task {task!r}; there are {', '.join(known)}")
+        return value
+
+    @field_validator("figures")
+    @classmethod
+    def _figures_exist(cls, value: tuple[str, ...], about: ValidationInfo) -> tuple[str, ...]:
+        for name in value:
+            try:
+                drawing_of(about.data.get("study", ""), name)
+            except InputError as error:
+                raise ValueError(str(error)) from error
         return value
 
     @model_validator(mode="after")
