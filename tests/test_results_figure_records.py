@@ -180,7 +180,7 @@ def test_another_version_is_said_and_does_not_make_a_figure_stale(filled, tmp_pa
 def test_a_figure_sees_the_rows_of_its_query_alone(filled, monkeypatch):
     seen = []
     definition = FigureDefinition(
-        name="binding", title="t", query='quantity = "interlayer distance"',
+        name="binding", query='quantity = "interlayer distance"',
         draw=lambda source: seen.extend(source.properties),
     )  # fmt: skip
     monkeypatch.setattr(figures, "definition_of", lambda study, name: definition)
