@@ -109,7 +109,9 @@ def to_text(frame: pd.DataFrame, *, written: Callable[[object], str] | None = No
 def _agreed(frame: pd.DataFrame) -> tuple[str, list[str]]:
     """Return what all rows agree in, in words, and its columns."""
     shared = [name for name in _SHARED if name in frame and frame[name].nunique(dropna=False) == 1]
-    return ", ".join(f"{name}: {frame[name].iloc[0]}" for name in shared), shared
+    said = {name: frame[name].iloc[0] for name in shared}
+    words = [f"{name}: {value}" for name, value in said.items() if not _is_missing(value)]
+    return ", ".join(words), shared
 
 
 def _footnotes(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -130,11 +132,7 @@ def _footnotes(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 def _aligned(frame: pd.DataFrame, written: Callable[[object], str]) -> list[str]:
     """Return head and rows in columns; numbers to the right."""
-    cells = [[str(name) for name in frame.columns]]
-    cells += [
-        [_printed(value) if name == "published" else written(value) for name, value in row.items()]
-        for row in frame.to_dict(orient="records")
-    ]
+    cells = [[str(name) for name in frame.columns], *_cells(frame, written)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
     right = [pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]
     return [
@@ -143,6 +141,14 @@ def _aligned(frame: pd.DataFrame, written: Callable[[object], str]) -> list[str]
             for cell, width, is_number in zip(row, widths, right, strict=True)
         ).rstrip()
         for row in cells
+    ]
+
+
+def _cells(frame: pd.DataFrame, written: Callable[[object], str]) -> list[list[str]]:
+    """Return each row as text."""
+    return [
+        [_printed(value) if name == "published" else written(value) for name, value in row.items()]
+        for row in frame.to_dict(orient="records")
     ]
 
 
@@ -206,8 +212,7 @@ def to_latex(
     notes = [*([caption] if caption else []), *notes]
     frame = shown
     kinds = "".join("r" if pd.api.types.is_numeric_dtype(kind) else "l" for kind in frame.dtypes)
-    text = written or _text
-    rows = [[_latex(text(value)) for value in row] for row in frame.itertuples(index=False)]
+    rows = [[_latex(text) for text in row] for row in _cells(frame, written or _text)]
     head = [_headed(str(name), (units or {}).get(name, "")) for name in frame.columns]
     return "\n".join(
         [

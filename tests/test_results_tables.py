@@ -5,6 +5,7 @@ import io
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from heterofire.results.records import Property
@@ -74,6 +75,17 @@ def test_latex_escapes_what_latex_would_read():
     rows = text[text.index(r"\toprule") : text.index(r"\bottomrule")]
     assert rows.count(r" \\") == 3
     assert r"\footnotesize [1] coarse" in text[text.index(r"\bottomrule") :]
+
+
+@pytest.mark.parametrize("fmt", ["text", "latex"])
+def test_published_values_keep_their_digits_and_nothing_is_said_of_what_is_missing(fmt):
+    frame = pd.DataFrame(
+        {"published": [-1.96, "lower"], "value": [None, None], "engine": [None] * 2}
+    )
+    text = format_table(frame, fmt)
+    assert "-1.96" in text
+    assert "-1.960" not in text
+    assert "engine" not in text
 
 
 @pytest.mark.parametrize("fmt", ["text", "csv", "json", "latex"])
