@@ -498,7 +498,7 @@ def test_kill_9_after_the_stop_and_before_the_detour_loses_nothing(
 ):
     """The worker dies while the engine takes STOPCAR: the next one goes on from there."""
     settings, launchpad = project
-    calculation = make_calculation(incar=ENDLESS | {"NSW": 40})
+    calculation = make_calculation(incar=ENDLESS | {"NSW": 150})
     about = {"plan": "p", "runs": settings.runs, "database": settings.database}
     from fireworks import Workflow
 
