@@ -43,15 +43,11 @@ def main() -> None:
     parser.add_argument("project", type=Path)
     arguments = parser.parse_args()
     results = arguments.project / "results.db"
-    known = (
-        {key for (key,) in rows(results, "SELECT key FROM calculations")}
-        if (results.exists())
-        else set()
-    )
+    known = set(rows(results, "SELECT key FROM calculations")) if results.exists() else set()
     n_written = 0
     for key, name, ends, starts, incar in rows(arguments.other, CALCULATIONS):
         folder = arguments.project / "runs" / Path(name).name
-        if key in known or folder.exists() or not json.loads(incar).get("NSW"):
+        if (key,) in known or folder.exists() or not json.loads(incar).get("NSW"):
             continue
         for place, first, last in places(folder, json.loads(ends), json.loads(starts or "null")):
             place.mkdir(parents=True)

@@ -27,21 +27,26 @@ TITLES: Mapping[str, str] = {
 }
 
 
+def drawings(study: str) -> dict[str, str]:
+    """Return what is drawn ("binding") for every name of a figure: number in the paper, or itself.
+
+    Examples
+    --------
+    >>> drawings("potassium-anode")["5b"], drawings("my-study")["charges"]
+    ('binding', 'charges')
+    """
+    return numbered_figures(study) | {name: name for name in TITLES}
+
+
 def drawing_of(study: str, name: str) -> str:
-    """Return what is drawn ("binding") for a figure's number in the study's paper, or for itself.
+    """Return what is drawn for one name of a figure; see `drawings`.
 
     Raises
     ------
     InputError
         There is no such figure.
-
-    Examples
-    --------
-    >>> drawing_of("potassium-anode", "5b"), drawing_of("potassium-anode", "charges")
-    ('binding', 'charges')
     """
-    numbers = numbered_figures(study)
-    drawing = numbers.get(name, name)
-    if drawing not in TITLES:
-        raise InputError(f"no figure {name!r}: choose of {', '.join([*numbers, *TITLES])}")
-    return drawing
+    known = drawings(study)
+    if name not in known:
+        raise InputError(f"no figure {name!r}: choose of {', '.join(known)}")
+    return known[name]

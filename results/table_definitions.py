@@ -11,7 +11,7 @@ from sqlalchemy import select
 from ..structures.errors import InputError
 from .conditions import satisfies
 from .figure_definitions import DEFINITIONS
-from .published import numbered_figures
+from .figure_names import drawings
 from .records import Property
 from .schema import CALCULATIONS
 from .store import ResultStore
@@ -101,13 +101,13 @@ def table_definition(study: str, name: str) -> TableDefinition:
     """
     if name in TABLES:
         return TABLES[name]
-    numbers = numbered_figures(study)
-    figure = DEFINITIONS.get(numbers.get(name, name))
-    if figure is None:
+    figures = drawings(study)
+    if name not in figures:
         raise InputError(
             f"no table {name!r}: choose of {', '.join(TABLES)}, or the rows behind a figure: "
-            f"{', '.join([*numbers, *DEFINITIONS])}"
+            f"{', '.join(figures)}"
         )
+    figure = DEFINITIONS[figures[name]]
     columns = (*_ENERGIES, "balance")
     return TableDefinition(name=name, title=figure.title, query=figure.query, columns=columns)
 

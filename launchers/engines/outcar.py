@@ -62,7 +62,7 @@ def format_header(
         f"   number of bands    NBANDS= {n_bands:6d}",
         f"   number of dos      NEDOS = {settings.nedos:6d}   number of ions     NIONS ="
         f" {len(poscar.symbols):6d}",
-        "   total plane-waves  NPLWV =      0   (none in this method)",
+        "   total plane-waves  NPLWV =      0   (not counted here)",
         "   ions per type =            " + "".join(f"{n:4d}" for _, n in species),
         "",
         f" SYSTEM =  {settings.system}",
