@@ -96,7 +96,7 @@ def _report_study(store: "ResultStore", name: str, profile: str, engine: str) ->
         engine=engine,
         title=study.title,
         paper=study.paper,
-        figures=study.figures,
+        figures=study.figures_in(checked),
     )
 
 

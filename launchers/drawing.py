@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..structures.errors import HeteroError, InputError, RunError
 from ..workflows.study import Study
 from ..workflows.study_reading import load_study
-from .project import Project
+from .project import Project, checked_profile
 from .reporting import stored_properties
 
 if TYPE_CHECKING:
@@ -36,8 +36,7 @@ def draw_figures(
     RunError
         For some of them there is no number yet; the others are drawn.
     """
-    loaded, stored = _stored(project, study, profile, names)
-    wanted = names or list(loaded.figures)
+    wanted, stored = _stored(project, study, profile, names)
     if dry_run:
         print("\n".join(str(output / f"{name}.png") for name in wanted))
         return []
@@ -104,28 +103,37 @@ def redraw_figures(project: Project, study: Study, profile: str, folder: Path) -
     from ..results.figure_sources import StoredStudy
 
     stored = StoredStudy(project.store, study.study, profile, project.settings.engine)
-    checks = check_figures(stored, study.figures, [folder])
+    names = study.figures_in(checked_profile(profile))
+    checks = check_figures(stored, names, [folder])
     old = [found.name for found in checks if not found.is_good or found.remarks]
     for _ in _written(project, stored, old, folder):
         pass
-    return [folder / f"{name}.{kind}" for name in study.figures for kind in KINDS]
+    return [folder / f"{name}.{kind}" for name in names for kind in KINDS]
 
 
 def _stored(
     project: Project, study: str, profile: str, names: Sequence[str]
-) -> tuple[Study, "StoredStudy"]:
-    """Return a study and what is stored of it; an error where a name or all numbers are missing."""
+) -> tuple[Sequence[str], "StoredStudy"]:
+    """Return which figures are wanted, all by default, and what is stored of their study.
+
+    Raises
+    ------
+    InputError
+        The study has no such figure in this profile, or nothing is stored of it.
+    """
     from ..results.figure_sources import StoredStudy  # slow: pymatgen
 
     loaded = load_study(study)
-    unknown = [name for name in names if name not in loaded.figures]
+    known = loaded.figures_in(checked_profile(profile))
+    unknown = [name for name in names if name not in known]
     if unknown:
         raise InputError(
-            f"{study} has no figure {', '.join(unknown)}; it has {', '.join(loaded.figures)}"
+            f"{study} has no figure {', '.join(unknown)} in profile {profile}; it has "
+            f"{', '.join(known) or 'none'}"
         )
     stored_properties(project, loaded, profile)
     engine = project.settings.engine
-    return loaded, StoredStudy(project.store, loaded.study, profile, engine)
+    return names or known, StoredStudy(project.store, loaded.study, profile, engine)
 
 
 def print_figure_checks(
@@ -148,16 +156,16 @@ def print_figure_checks(
     """
     from ..results.figure_checks import check_figures  # slow: matplotlib
 
-    loaded, stored = _stored(project, study, profile, names)
+    wanted, stored = _stored(project, study, profile, names)
     if stored.store.is_fixed:
         raise InputError(
             "the reference database keeps no records of figures: compare the record inside a file "
             "with its rows: heterofire figure --read FILE --db reference"
         )
-    own = project.settings.folder / f"{loaded.study}-{profile}-{project.settings.engine}"
+    own = project.settings.folder / f"{stored.study}-{profile}-{project.settings.engine}"
     usual = [folder for folder in (DEFAULT_FOLDER, own) if folder.is_dir()]
     folders = [output] if output is not None else usual or [DEFAULT_FOLDER]
-    found = check_figures(stored, names or list(loaded.figures), folders)
+    found = check_figures(stored, wanted, folders)
     if as_json:
         print(json.dumps([one.as_dict() for one in found], indent=2, ensure_ascii=False))
     else:

@@ -14,7 +14,7 @@ from .. import workflows
 from ..structures.errors import InputError
 from ..workflows.study import Study
 from ..workflows.study_reading import load_study, study_names
-from .project import Project
+from .project import Project, checked_profile
 
 if TYPE_CHECKING:
     from ..results.archives import ArchiveRequest, ArchiveSummary
@@ -84,7 +84,7 @@ def _request(project: Project, study: str, options: ExportOptions) -> "ArchiveRe
         profile=options.profile,
         engine=project.settings.engine,
         paper="" if loaded is None else loaded.paper,
-        figures=() if loaded is None else loaded.figures,
+        figures=() if loaded is None else loaded.figures_in(checked_profile(options.profile)),
         study_files={} if loaded is None else _study_files(study, loaded),
         licence=options.licence,
         outputs=options.outputs or options.densities,

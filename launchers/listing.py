@@ -12,7 +12,7 @@ from .project import Project
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from ..workflows.study import Host
+    from ..workflows.host_parts import Host
 
 _WIDE = 160  # columns for a table that goes into a file or pipe
 

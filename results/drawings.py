@@ -80,6 +80,18 @@ def poor_remark(frame: pd.DataFrame, how: str) -> tuple[str, ...]:
     return () if (frame["status"] == "ok").all() else (f"{how}: not converged",)
 
 
+def renamed_remark(frame: pd.DataFrame) -> tuple[str, ...]:
+    """Say which sites (label) are shown in a row (place) that has its name from another host."""
+    other = frame[frame["label"] != frame["place"]].drop_duplicates(["model", "label"])
+    words = [
+        f"{pretty(row['model'])} {row['label']} at {row['place']}"
+        for row in other.to_dict(orient="records")
+    ]
+    if not words:
+        return ()
+    return (f"rows are places, a site's number its rank in its host: {', '.join(words)}",)
+
+
 def orderings_remark(source: Source) -> tuple[str, ...]:
     """Return what the paper shows in this figure without a number, for the caption."""
     words = printed_orderings(source.study, source.figure)

@@ -18,6 +18,7 @@ from .insertion_figures import draw_binding, draw_dos, draw_profiles, draw_react
 from .pathway_figures import draw_pathways
 from .published import numbered_figures
 from .records import Property
+from .site_charge_figures import draw_site_charges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +132,13 @@ _ALL = (
         name="charges",
         query='quantity STARTS WITH "net charge of " AND label CONTAINS " image "',
         draw=draw_charges,
+    ),
+    FigureDefinition(
+        name="site-charges",
+        # Binding energies, because they say where a site lies.
+        query='quantity STARTS WITH "net charge of " OR quantity STARTS WITH "electrons gained by "'
+        ' OR quantity ENDS WITH "binding energy"',
+        draw=draw_site_charges,
     ),
     FigureDefinition(
         name="difference-profile",

@@ -21,6 +21,7 @@ TITLES: Mapping[str, str] = {
     "fragment-charges": "Charge of each fragment along the decomposition, and C-F bonds",
     "elf-slices": "Electron localization function in planes through the bonds",
     "charges": "Charge of the ion along each hop",
+    "site-charges": "Charge of the ion at each site, and what each layer gains",
     "difference-profile": "Density difference of each stack, summed over planes",
     "difference-slice": "Density difference of each stack in a plane",
     "difference-isosurface": "Density difference of each stack as isosurfaces",

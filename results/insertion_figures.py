@@ -1,7 +1,5 @@
 """The figures of a host that takes up an ion: DOS, binding energies, hops, reactions."""
 
-import pandas as pd
-
 from .drawings import (
     Drawing,
     Source,
@@ -9,6 +7,7 @@ from .drawings import (
     orderings_remark,
     panels,
     poor_remark,
+    renamed_remark,
     set_title,
 )
 from .figure_data import dos_frame, profile_frame, value_frame
@@ -58,22 +57,10 @@ def draw_binding(source: Source) -> Drawing | None:
     plot_binding(frame.assign(label=frame["place"]), axes[0], reference=reference, printed=printed)
     add_legend(figure, axes)
     remarks = poor_remark(frame[frame["reference"] == reference], "crossed")
-    remarks = (*remarks, *_renamed(frame))
+    remarks = (*remarks, *renamed_remark(frame))
     if printed:
         remarks = (*remarks, "open symbols: published, site and reference not stated")
     return Drawing(figure, frame.drop(columns=_SAID), remarks)
-
-
-def _renamed(frame: pd.DataFrame) -> tuple[str, ...]:
-    """Say which sites are shown in a row that has its name from another host."""
-    other = frame[frame["label"] != frame["place"]].drop_duplicates(["model", "label"])
-    words = [
-        f"{pretty(row['model'])} {row['label']} at {row['place']}"
-        for row in other.to_dict(orient="records")
-    ]
-    if not words:
-        return ()
-    return (f"rows are places, a site's number its rank in its host: {', '.join(words)}",)
 
 
 def draw_profiles(source: Source) -> Drawing | None:

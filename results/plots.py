@@ -111,11 +111,39 @@ def plot_binding(
     printed
         Published values, drawn hollow in a row of their own: their site is not stated.
     """
-    ax = axes_or_new(ax)
     chosen = frame[frame["reference"] == reference]
     rows = [*dict.fromkeys(chosen["label"]), *(["published"] if printed else [])]
     colours = styles(chosen["model"])
-    for model, part in chosen.groupby("model", sort=False):
+    ax = plot_sites(chosen, ax, rows=rows, colours=colours)
+    for item in printed:
+        if item.system in colours:
+            colour, marker = colours[item.system]
+            ax.plot(item.value, len(rows) - 1, marker, mec=colour, mfc="none", ms=4.5)
+    quantity = chosen["quantity"].iloc[0] if len(chosen) else "binding energy"
+    ax.set_xlabel(f"{quantity} against {reference} (eV)")
+    return ax
+
+
+def plot_sites(
+    frame: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    rows: Sequence[str],
+    colours: Mapping[str, tuple[str, str]],
+) -> Axes:
+    """Draw one value per site and model as dots, a row for each site.
+
+    Parameters
+    ----------
+    frame
+        Columns model, label (the site), value, status.
+    rows
+        The names of all rows from the top; every label is one of them.
+    colours
+        Colour and marker of each model.
+    """
+    ax = axes_or_new(ax)
+    for model, part in frame.groupby("model", sort=False):
         colour, marker = colours[str(model)]
         shift = 0.17 * (2 * list(colours).index(str(model)) / max(len(colours) - 1, 1) - 1)
         y = [rows.index(label) + shift for label in part["label"]]
@@ -123,13 +151,7 @@ def plot_binding(
         poor = (part["status"] != "ok").to_numpy()
         if poor.any():
             ax.plot(part["value"][poor], np.array(y)[poor], "x", color="white", ms=3)
-    for item in printed:
-        if item.system in colours:
-            colour, marker = colours[item.system]
-            ax.plot(item.value, len(rows) - 1, marker, mec=colour, mfc="none", ms=4.5)
     name_rows(ax, rows)
-    quantity = chosen["quantity"].iloc[0] if len(chosen) else "binding energy"
-    ax.set_xlabel(f"{quantity} against {reference} (eV)")
     return ax
 
 

@@ -55,6 +55,13 @@ def test_what_can_be_drawn_is_drawn_and_the_rest_is_named(project, heterofire):
     assert {path.stem for path in (project / "figures").glob("*.png")} == {"5b"}
 
 
+def test_a_figure_that_the_profile_has_not_is_refused(project, heterofire):
+    done = heterofire(project, "figure", "potassium-anode", "charges", "--profile", "gpaw",
+                      "--engine", "xtb")  # fmt: skip
+    assert done.returncode == 1
+    assert "has no figure charges in profile gpaw; it has 5a, 5b" in done.stderr
+
+
 def test_a_figure_that_is_as_drawn_passes_the_check(drawn, heterofire):
     done = heterofire(drawn, "figure", "potassium-anode", "5b", "--check")
     assert done.returncode == 0, done.stderr

@@ -105,7 +105,7 @@ def test_the_first_command_rebuilds_the_paper_in_a_fresh_clone(tmp_path):
     playground = clone / "playground"
     study = playground / "potassium-anode-quick-xtb"
     differences = ("difference-profile", "difference-slice", "difference-isosurface")
-    for name in ("5a", "5b", "5c", "5d", "charges", *differences):
+    for name in ("5a", "5b", "5c", "5d", "site-charges", "charges", *differences):
         for suffix in ("png", "svg", "pdf", "csv"):
             assert (study / f"{name}.{suffix}").stat().st_size > 0
     check_numbers(first.stdout)

@@ -1,7 +1,8 @@
 import pytest
 
 from heterofire.structures.errors import InputError
-from heterofire.workflows.study import Host, pick
+from heterofire.workflows.host_parts import Host
+from heterofire.workflows.study import pick
 from heterofire.workflows.study_reading import load_study, parse_study, study_names
 
 SMALL = """\
@@ -37,11 +38,21 @@ ion_references:
         ("title:", "overrides: {quick: {bluk: {}}}\ntitle:", r"overrides: quick: no task 'bluk'"),
         ("title:", "final_spacing: {gpaw: .inf}\ntitle:", r"final_spacing.gpaw: .*less than"),
         ("title:", "final_spacing: {gpaw: true}\ntitle:", r"final_spacing.gpaw: .*valid number"),
+        ("title:", "figures: [{figure: bond}]\ntitle:", r"yaml:2: figures: no figure 'bond'"),
         ("title:", "figures: [5b, bond]\ntitle:", r"yaml:2: figures: no figure 'bond'"),
     ],
     ids=[
         *("value", "choice", "key", "two sources", "reference", "folder in a name", "syntax"),
-        *("part of a host", "host", "doubled key", "task", "infinite", "logical", "figure"),
+        *(
+            "part of a host",
+            "host",
+            "doubled key",
+            "task",
+            "infinite",
+            "logical",
+            "figure with keys",
+            "figure",
+        ),
     ],
 )
 def test_a_malformed_study_is_refused_with_line_and_key(old, new, message):
@@ -51,6 +62,13 @@ def test_a_malformed_study_is_refused_with_line_and_key(old, new, message):
 
 def test_the_small_study_itself_is_well_formed():
     assert parse_study(SMALL, "small.yaml").hosts == (Host(model="MoS2@NC"),)
+
+
+def test_a_figure_may_be_of_some_profiles():
+    figures = 'figures: ["5b", {figure: charges, profiles: [quick, paper]}]\ntitle:'
+    study = parse_study(SMALL.replace("title:", figures), "small.yaml")
+    assert study.figures_in("quick") == ("5b", "charges")
+    assert study.figures_in("gpaw") == ("5b",)
 
 
 def test_a_host_may_be_of_some_profiles_and_have_some_parts():

@@ -4,8 +4,8 @@ from ..results.requests import EnergyRequest, LegRequest, Request
 from ..structures.errors import InputError
 from ..structures.models import Model
 from .calculations import Calculation
+from .phase_parts import IonReference
 from .planner import Planner
-from .study import IonReference
 
 
 def binding_requests(

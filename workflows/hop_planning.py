@@ -15,9 +15,10 @@ from ..structures.models import Model
 from ..structures.percolation import percolate
 from .calculations import Calculation
 from .charge_planning import add_image_charges
+from .host_parts import HopPath
 from .planner import Planner, Start
 from .plans import mesh_name
-from .study import HopPath, Profile, pick
+from .study import Profile, pick
 
 _WHERE = {1: "along a line", 2: "in the plane"}
 

@@ -2,18 +2,14 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from .study_parts import PROFILES, Counts, NonNegative, Profile
+from .study_parts import PROFILES, Counts, NonNegative, Profile, StudyPart
 
 FREE = "free"  # stands for no host at all
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Complex(_Part):
+class Complex(StudyPart):
     """A molecule on another one, on a cluster, or on another complex."""
 
     host: str  # a phase that is a molecule, or another complex
@@ -29,7 +25,7 @@ class Complex(_Part):
     difference: dict[Profile, bool] = {}  # density of the whole less those of its parts
 
 
-class Equation(_Part):
+class Equation(StudyPart):
     """An energy between molecules and ions; atoms, charge and electrons must balance."""
 
     model: str  # "Li-TFSI"
@@ -41,7 +37,7 @@ class Equation(_Part):
     electrons: int = 0  # released at the vacuum level; negative: taken up
 
 
-class Scission(_Part):
+class Scission(StudyPart):
     """A bond that breaks, how far its ends are pulled apart, and which of the two pieces leaves."""
 
     name: str  # "C-S"
@@ -62,7 +58,7 @@ class Scission(_Part):
         return self
 
 
-class Decomposition(_Part):
+class Decomposition(StudyPart):
     """How a molecule comes apart, step after step, by itself and on hosts."""
 
     name: str  # "LiTFSI"
@@ -98,7 +94,7 @@ class Decomposition(_Part):
         return self
 
 
-class Electronic(_Part):
+class Electronic(StudyPart):
     """Systems whose densities of states are drawn on one energy scale."""
 
     systems: tuple[str, ...] = Field(min_length=1)  # phases that are molecules, complexes
@@ -106,7 +102,7 @@ class Electronic(_Part):
     deep_element: str = ""  # whose lowest states align runs that have no vacuum level
 
 
-class Adatom(_Part):
+class Adatom(StudyPart):
     """Hops of the study's ion on a slab, bare or beside a complex that lies on it."""
 
     surface: str  # a named model

@@ -11,7 +11,8 @@ from ..structures.edits import remove_one, replace_atoms, substitute_one, superc
 from ..structures.errors import InputError
 from ..structures.molecules import build_species
 from ..structures.species import Species, species_in_box
-from .study import Phase, Profile, pick
+from .phase_parts import Phase
+from .study import Profile, pick
 
 
 def build_phase(

@@ -31,13 +31,15 @@ from .decomposition_planning import add_decomposition
 from .electronic_planning import add_electronic
 from .equations import equation_request
 from .hop_planning import add_hops
+from .host_parts import ALL_PARTS, HostPart, Sites
 from .molecular_parts import FREE
+from .phase_parts import Phase
 from .phases import build_phase, checked_species
 from .planner import Planner, Start
 from .plans import Plan, mesh_name
 from .reactions import reaction_request
 from .route_planning import add_route
-from .study import ALL_PARTS, HostPart, Phase, Profile, Sites, Study, pick
+from .study import Profile, Study, pick
 from .systems import System, add_boxed, bond_request
 
 

@@ -8,7 +8,8 @@ from ..results.balancing import balance
 from ..results.requests import EnergyRequest, LegRequest
 from ..structures.errors import InputError
 from .calculations import Calculation
-from .study import Normalisation, Profile, Reaction
+from .phase_parts import Normalisation, Reaction
+from .study import Profile
 
 
 def reaction_request(

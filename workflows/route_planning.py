@@ -13,8 +13,8 @@ from ..structures.surface_states import SurfaceState, build_state
 from .balances import Balance, Stage
 from .calculations import Calculation
 from .incar_rules import magnetic_moments
+from .phase_parts import Route, RouteState
 from .planner import Planner, Start
-from .study import Route, RouteState
 
 
 def add_route(planner: Planner, route: Route) -> None:

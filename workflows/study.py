@@ -1,180 +1,32 @@
 """A study: one YAML file that says which models, which energies, which figures."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from ..results.figure_names import drawing_of
 from ..structures.errors import InputError
+from .host_parts import Charges, HopPath, Host, Sites
 from .molecular_parts import FREE, Adatom, Complex, Decomposition, Electronic, Equation
+from .phase_parts import IonReference, Normalisation, Phase, Reaction, Route
 from .preset_files import task_names
-from .study_parts import (
-    PROFILES,
-    Counts,
-    NonNegative,
-    Profile,
-    Repeats,
-    Size,
-    pick,
-    size_like,
-)
+from .study_parts import PROFILES, Profile, Size, StudyPart, pick, size_like
 
 __all__ = ["PROFILES", "Profile", "Study", "pick"]
 
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
 # Of k-points in 1/Angstrom, 2 pi included; above 3 even a cell of 2 Angstrom has Gamma alone.
 Spacing = Annotated[float, Field(gt=0, le=3, strict=True)]
-HostPart = Literal["adhesion", "dos", "charges", "sites", "hops"]
-ALL_PARTS: tuple[HostPart, ...] = get_args(HostPart)
 
 
-class Host(_Part):
-    """A model that takes up the ion; a name alone is that model with all parts of the study."""
+class StudyFigure(StudyPart):
+    """A figure of the study; a name alone is that figure in every profile."""
 
-    model: str
+    figure: str  # its number in the paper, or what is drawn
     profiles: tuple[Profile, ...] = PROFILES
-    # What the study asks of every host, as far as it is wanted of this one.
-    parts: tuple[HostPart, ...] = ALL_PARTS
 
 
-class Sites(_Part):
-    """Where the ion is put on each host."""
-
-    region: Literal["gallery", "outer"]
-    near: str | None = None  # an element that the ion touches there; hosts without it have none
-    count: NonNegative | dict[Profile, NonNegative] = 2
-    gallery_gap: float = Field(default=5.8, gt=3.0, lt=20.0)  # Angstrom, chalcogen to carbon plane
-
-
-Extent = Literal["line", "plane", "all"]
-
-
-HopKind = Literal["gallery", "surface", "through-layer"]
-
-
-class HopPath(_Part):
-    """A hop of the ion, computed as a nudged elastic band on each host."""
-
-    kind: HopKind
-    profiles: tuple[Profile, ...] = PROFILES
-    # Which of the symmetry-distinct hops between neighbouring sites: those that lead on along a
-    # line, everywhere in the plane, or all; without it, one hop to the nearest like site.
-    network: Extent | dict[Profile, Extent] | None = None
-    images: Counts | dict[Profile, Counts] = 3
-    # Elements held fixed, at the end points as well ...
-    freeze: tuple[str, ...] | dict[Profile, tuple[str, ...]] = ()
-    free_within: float = Field(default=0.0, ge=0)  # ... but not this near, Angstrom along the plane
-    gallery_gap: float = Field(default=5.8, gt=3.0, lt=20.0)
-    incar: dict[Profile, dict[str, Any]] = {}  # tags of the band that win over the presets
-
-    @model_validator(mode="after")
-    def _network_is_in_a_plane(self) -> "HopPath":
-        if self.network is not None and self.kind == "through-layer":
-            raise ValueError("a network of hops lies on a face: take kind surface or gallery")
-        return self
-
-
-class Charges(_Part):
-    """Which charges are taken from densities, each by a charge run at a finished geometry."""
-
-    sites: bool = True  # the ion at every site
-    hops: tuple[HopKind, ...] | dict[Profile, tuple[HopKind, ...]] = ()  # ... and every image
-    differences: bool = True  # of each host against its two layers, frozen in its geometry
-    elf: bool = False  # of each host
-
-    @property
-    def all_hops(self) -> set[str]:
-        """Return the hops that any profile wants charges of."""
-        by_profile = self.hops.values() if isinstance(self.hops, dict) else [self.hops]
-        return {kind for kinds in by_profile for kind in kinds}
-
-
-class Phase(_Part):
-    """What an energy is measured against, or a partner in a reaction."""
-
-    atom: str | None = None
-    molecule: str | None = None
-    crystal: str | None = None
-    charge: int = 0
-    supercell: Repeats | dict[Profile, Repeats] = (1, 1, 1)
-    replace: dict[str, str] = {}  # an atom of the key's element becomes the value's
-    n_replace: Counts | dict[Profile, Counts] = 1  # ... in this many places, far from each other
-    remove: str | None = None  # one atom of this element is taken out
-
-    @model_validator(mode="after")
-    def _one_source(self) -> "Phase":
-        sources = [s for s in (self.atom, self.molecule, self.crystal) if s is not None]
-        if len(sources) != 1:
-            raise ValueError("give exactly one of: atom, molecule, crystal")
-        return self
-
-
-class IonReference(_Part):
-    """What the ion's binding energy is measured against."""
-
-    name: str
-    phase: str
-    electrons: int = 0  # electrons at the vacuum level that the phase lacks per ion
-
-
-class Reaction(_Part):
-    """A route; its coefficients are found by balancing, never given."""
-
-    name: str
-    reactants: tuple[str, ...]
-    products: tuple[str, ...]
-    series: str = ""  # e.g. "without Se", "with Se"
-    ratio: dict[
-        Profile, dict[str, Counts]
-    ] = {}  # atoms among the reactants, where balancing leaves a choice
-
-    def ratio_for(self, profile: Profile) -> dict[str, int]:
-        """Return the fixed ratio of atoms in one profile; empty where balancing decides."""
-        return self.ratio.get(profile, self.ratio.get(size_like(profile), {}))
-
-
-class RouteState(_Part):
-    """One state of a reaction on a surface: what lies on it, and what has left it."""
-
-    name: str  # "PS4 + *OH"
-    species: tuple[str, ...]  # molecules on the surface, the first one placed first
-    ions: int = Field(default=0, ge=0)  # counter-ions of the study's ion, for a neutral cell
-    phases: tuple[str, ...] = ()  # one formula unit of each has formed beside the surface
-
-
-class Route(_Part):
-    """A reaction on a surface, state after state, balanced by named reservoirs."""
-
-    name: str  # "to MoS2"
-    surface: str  # a named model
-    states: tuple[RouteState, ...] = Field(min_length=2)
-    reservoirs: tuple[str, ...] = ()  # phases that give or take what a state lacks
-    freeze: dict[Profile, tuple[str, ...]] = {}  # elements of the surface that are held
-    vibrations: dict[Profile, bool] = {}  # of what lies on the surface: ZPE and -TS
-    temperature_kelvin: float = Field(default=298.15, ge=0)
-
-
-class Normalisation(_Part):
-    """Reaction energies are per this many atoms of these elements among the reactants."""
-
-    elements: tuple[str, ...]
-    atoms: float = Field(gt=0)
-    unit_name: str  # "MoX2": the unit becomes eV/MoX2
-
-
-class Study(_Part):
+class Study(StudyPart):
     """A validated study file."""
 
     study: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
@@ -215,14 +67,17 @@ class Study(_Part):
     dos_per_area: bool = False  # for hosts whose cells differ
     # profile -> task, or "every" -> INCAR tags
     overrides: dict[Profile, dict[str, dict[str, Any]]] = {}
-    figures: tuple[str, ...] = ()
+    figures: tuple[StudyFigure, ...] = ()
 
     @field_validator("hosts", mode="before")
     @classmethod
     def _names_are_hosts(cls, value: Any) -> Any:
-        if not isinstance(value, list | tuple):
-            return value
-        return [{"model": item} if isinstance(item, str) else item for item in value]
+        return _names_as("model", value)
+
+    @field_validator("figures", mode="before")
+    @classmethod
+    def _names_are_figures(cls, value: Any) -> Any:
+        return _names_as("figure", value)
 
     @field_validator("overrides")
     @classmethod
@@ -238,10 +93,12 @@ class Study(_Part):
 
     @field_validator("figures")
     @classmethod
-    def _figures_exist(cls, value: tuple[str, ...], about: ValidationInfo) -> tuple[str, ...]:
-        for name in value:
+    def _figures_exist(
+        cls, value: tuple[StudyFigure, ...], about: ValidationInfo
+    ) -> tuple[StudyFigure, ...]:
+        for item in value:
             try:
-                drawing_of(about.data.get("study", ""), name)
+                drawing_of(about.data.get("study", ""), item.figure)
             except InputError as error:
                 raise ValueError(str(error)) from error
         return value
@@ -310,9 +167,20 @@ class Study(_Part):
         """Return the hops of a profile."""
         return tuple(hop for hop in self.hops if profile in hop.profiles)
 
+    def figures_in(self, profile: Profile) -> tuple[str, ...]:
+        """Return the names of the figures of a profile."""
+        return tuple(item.figure for item in self.figures if profile in item.profiles)
+
     def size(self, profile: Profile) -> Size:
         """Return which size of the named models a profile takes; by default its own name."""
         return self.sizes.get(profile, size_like(profile))
+
+
+def _names_as(key: str, value: Any) -> Any:
+    """Return parts of a list that are names alone as mappings with that key."""
+    if not isinstance(value, list | tuple):
+        return value
+    return [{key: item} if isinstance(item, str) else item for item in value]
 
 
 def _refuse_unknown(where: str, names: Sequence[str], known: set[str], profile: Profile) -> None:

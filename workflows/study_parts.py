@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from ..structures.errors import InputError
 
@@ -13,6 +13,12 @@ Size = Literal["quick", "paper", "converged"]  # of the named models
 Counts = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[int, Field(ge=0)]
 Repeats = tuple[Counts, Counts, Counts]
+
+
+class StudyPart(BaseModel):
+    """A part of a study file: it never changes, and a key that it has not is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def pick(value: Any, profile: Profile) -> Any:
