@@ -49,7 +49,7 @@ def test_every_command_is_in_the_readme_and_ends_its_help_with_an_example(comman
         (["plan", "potassium-anode", "--profile", "fast"], 2, "unknown profile 'fast'"),
         (["plan", "potassium-anode", "--engine", "castep"], 2, "unknown engine 'castep'"),
         (["table", "potassium-anode"], 2, "no results of potassium-anode.*run: heterofire run"),
-        (["figure", "potassium-anode", "7z"], 2, "no figure 7z; it has 5a"),
+        (["figure", "potassium-anode", "7z"], 2, "no figure 7z in profile quick; it has 5a"),
         (["engine", "xtb"], 2, "cannot read INCAR"),
         (["nonsense"], 2, "nonsense"),
     ],

@@ -58,7 +58,7 @@ def test_what_can_be_drawn_is_drawn_and_the_rest_is_named(project, heterofire):
 def test_a_figure_that_the_profile_has_not_is_refused(project, heterofire):
     done = heterofire(project, "figure", "potassium-anode", "charges", "--profile", "gpaw",
                       "--engine", "xtb")  # fmt: skip
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "has no figure charges in profile gpaw; it has 5a, 5b" in done.stderr
 
 

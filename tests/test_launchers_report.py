@@ -21,7 +21,7 @@ def test_report_writes_a_page_and_says_what_is_in_it(heterofire, project):
     assert said["bytes"] == (project / "out/page.html").stat().st_size
     assert said["figures"] == ["5a", "5b", "5c"]
     assert "1 of 6 calculations are not converged" in said["warnings"]
-    assert "figure 5a (1 of 8)" in done.stderr
+    assert "figure 5a (1 of 9)" in done.stderr
 
 
 def test_dry_run_writes_nothing(heterofire, project):

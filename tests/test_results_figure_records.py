@@ -209,7 +209,9 @@ def test_every_figure_that_has_a_name_can_be_drawn():
 
 @pytest.mark.parametrize("name", DEFINITIONS)
 def test_every_query_can_be_read(name):
-    assert satisfies(DEFINITIONS[name].query, _binding()) == (name in ("binding", "complexes"))
+    assert satisfies(DEFINITIONS[name].query, _binding()) == (
+        name in ("binding", "site-charges", "complexes")
+    )
 
 
 @pytest.mark.parametrize(
