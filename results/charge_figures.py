@@ -130,8 +130,8 @@ def draw_slice(source: Source) -> Drawing | None:
     shape = max(float(np.ptp(s.z) / np.ptp(s.along)) for s in slices.values())
     # Two fit into a column; each one more is as wide, so that its name has room above it.
     width = (WIDTH - 1.35) / min(len(slices), 2)
-    height = width * shape + 0.7
-    figure = Figure(figsize=(1.35 + width * len(slices), height), layout="constrained")
+    height = width * shape + 0.8
+    figure = Figure(figsize=(1.35 + width * len(slices), height), layout="compressed")
     axes = list(
         figure.subplots(1, len(slices), squeeze=False, sharey=not _is_boxed(differences))[0]
     )
