@@ -100,6 +100,25 @@ def test_energy_and_forces_are_those_of_gpaw_used_directly(tmp_path, sheet):
     assert run.settings.method == "PBE, LCAO dzp, h 0.25 A, 1160 K"
 
 
+def test_atoms_that_are_symmetric_by_halves_are_computed_at_all_kpoints(tmp_path):
+    """As a relaxation leaves them: of the twelve operations eight are within GPAW's tolerance."""
+    third, cell = 1 / 3, [3.2, 3.2, 8.0, 90, 90, 120]
+    energy = []
+    for name, noise in (("exact", 0.0), ("relaxed", 6.8e-8)):
+        places = [
+            [third - noise / 3, 2 * third - noise, 0.4],
+            [2 * third + noise / 3, third + noise, 0.6],
+        ]
+        layer = Atoms("Be2", scaled_positions=places, cell=cell)
+        path = folder_of(tmp_path / name, layer, COARSE, "k\n0\nGamma\n3 3 1\n0 0 0\n")
+        remarks = computed(path).get("remarks", [])
+        assert ("symmetric up to GPAW's tolerance only" in str(remarks)) == bool(noise)
+        energy.append(energies(path)[0])
+    assert energy[0] == pytest.approx(
+        energy[1], abs=0.005
+    )  # the grid of LCAO is none of the layer's
+
+
 def test_forces_are_the_slope_of_the_energy_along_the_bond_and_none_across(tmp_path, hf):
     incar = ISOLATED | {"EDIFF": "1E-7", "PREC": "Accurate", "IVDW": 11}
     step, energy = 0.01, []

@@ -65,6 +65,7 @@ class GpawPotential:
             run.settings, dict(run.tags), poscar.symbols, poscar.lattice, self._periodic
         )
         self._parameters, grid = with_grid(parameters, poscar.lattice, axes)
+        self._asked = repr(sorted(self._parameters.items()))
         self.placement: Placement = placement(poscar.fractional, poscar.lattice, axes, grid)
         self._ladder = list(ladder(run))
         self.calculator: Any = None
@@ -159,6 +160,7 @@ class GpawPotential:
             The cycles of the try that converged, and a remark about each one that did not.
         """
         from gpaw import ConvergenceError
+        from gpaw.new.symmetry import SymmetryAnalysisBug
 
         failures: list[str] = []
         while True:
@@ -172,6 +174,9 @@ class GpawPotential:
                 for context in self.calculator.iconverge(atoms, need_wfs=True):
                     cycles.append(_cycle(context, cycles))
                     self._look_up()
+            except SymmetryAnalysisBug:
+                # Within GPAW's tolerance are some operations, but not all products of them.
+                self._leave_symmetry(failures)
             except (ConvergenceError, ValueError, RuntimeError, NotImplementedError) as error:
                 # What breaks off a field under way, such as NaN, is a field that does not converge.
                 if not cycles and not isinstance(error, ConvergenceError):
@@ -180,11 +185,11 @@ class GpawPotential:
                         f"its log is {self._log}."
                     ) from error
                 self.calculator = None
-                failures.append(
+                _say(
+                    failures,
                     f"no convergence in {len(cycles)} cycles ({mixing}): "
-                    f"{error or type(error).__name__}"
+                    f"{error or type(error).__name__}",
                 )
-                sys.stderr.write(f"heterofire engine gpaw: note: {failures[-1]}\n")
                 if len(self._ladder) == 1:
                     raise EngineError(
                         f"GPAW: {'; '.join(failures)}. Check the geometry, raise SIGMA or NELM, "
@@ -193,6 +198,12 @@ class GpawPotential:
                 self._ladder.pop(0)  # later geometries of this run begin with what worked
             else:
                 return tuple(cycles) or (self._stored_cycle(),), tuple(failures)
+
+    def _leave_symmetry(self, remarks: list[str]) -> None:
+        """Compute all k-points from here on: atoms that are symmetric by halves."""
+        self.calculator = None
+        self._parameters["symmetry"] = {"point_group": False}
+        _say(remarks, "the atoms are symmetric up to GPAW's tolerance only: all k-points computed")
 
     def _look_up(self) -> None:
         """Between two cycles let a signal end the run; keep what a long field has come to.
@@ -250,7 +261,7 @@ class GpawPotential:
         """Return what a checkpoint must have in common with this run."""
         return {
             "gpaw": version("gpaw"),
-            "parameters": repr(sorted(self._parameters.items())),
+            "parameters": self._asked,
             **({"AMIX": self._run.settings.amix} if "AMIX" in self._run.tags else {}),
             "symbols": list(self._poscar.symbols),
             "lattice": np.round(self._poscar.lattice, 9).tolist(),
@@ -268,6 +279,11 @@ class GpawPotential:
         valences = np.array([setup.Nv for setup in self.calculator.setups], dtype=float)
         charges: FloatArray = valences - electrons
         return charges
+
+
+def _say(remarks: list[str], remark: str) -> None:
+    remarks.append(remark)
+    sys.stderr.write(f"heterofire engine gpaw: note: {remark}\n")
 
 
 def _cycle(context: Any, before: list[ScfCycle]) -> ScfCycle:
