@@ -1,10 +1,9 @@
-"""How converged profile gpaw is: binding (basis, k-points), barriers (k-points), charge (grid).
+"""How converged profile gpaw is: binding energy (basis, k-points) and Bader charges (grid).
 
     python benchmarks/gpaw_convergence.py FOLDER --db reference --model MoS2@NC --site gallery-1
 
-Geometries are those of a result database; of a barrier they are the first and the highest image of
-the band at Gamma. Basis and grid are tried at Gamma: they matter little more or less on a mesh. A
-second call computes only what is missing.
+Geometries are those of a result database. Basis and grid are tried at Gamma: they matter little
+more or less on a mesh. A second call computes only what is missing.
 """
 
 import argparse
@@ -16,7 +15,7 @@ from ase import Atoms
 from gpaw_runs import Runs
 
 from heterofire.results.bader_folder import bader_folder
-from heterofire.results.records import Band, Run
+from heterofire.results.records import Run
 from heterofire.results.store import ResultStore
 
 GAMMA = (1, 1, 1)
@@ -31,8 +30,7 @@ BASES: dict[str, tuple[dict[str, object], dict[str, str]]] = {
     "LCAO szp(dzp), h 0.22 A": ({"ENCUT": None, "PREC": "Normal"}, {BASIS: "szp(dzp)"}),
 }
 MESHES = {"2x2x1 off Gamma": (2, 2, 1), "4x4x1 off Gamma": (4, 4, 1)}  # beside the study's 3x3x1
-HOPS = ("gallery", "surface")
-PARTS = ("binding", "kpoints", "barriers", "charges")
+PARTS = ("binding", "kpoints", "charges")
 GRIDS = {"0.21 A": 1, "0.11 A": 2, "0.05 A": 4}  # refinements of the grid of 400 eV
 
 
@@ -103,26 +101,6 @@ def kpoints(runs: Runs, parts: Mapping[str, Run], of_study: Mapping[str, Run]) -
         print(f"{name:25s} {value:9.4f} {value - study:+15.4f}")
 
 
-def barriers(runs: Runs, host: Run, bands: Mapping[str, Band]) -> None:
-    """Print the forward barrier of each hop at Gamma and off Gamma, at the band's geometries."""
-    print(f"{'hop':25s} {'Gamma (eV)':>11s} {'2x2x1 off Gamma':>16s}")
-    for name, band in bands.items():
-        top = max(band.images, key=lambda image: image.e0)
-        ends = {"start": band.images[0], "top": top}
-        energies = {
-            end: runs.run(
-                f"{name}-{end}",
-                image.structure.to_ase_atoms(msonable=False),
-                MESHES["2x2x1 off Gamma"],
-                style="Monkhorst-Pack",
-                **tags_of(host),
-            ).e0
-            for end, image in ends.items()
-        }
-        at_gamma = top.e0 - band.images[0].e0
-        print(f"{name:25s} {at_gamma:11.4f} {energies['top'] - energies['start']:16.4f}")
-
-
 def charges(runs: Runs, with_ion: Run) -> None:
     """Print the Bader charge of K and of the layers' carbon on ever finer grids."""
     print(f"{'grid':25s} {'K, near-grid (e)':>17s} {'K, weight (e)':>14s} {'all C (e)':>10s}")
@@ -158,16 +136,11 @@ def main() -> None:
         parts = {part: stored(store, f"{folder}/refine") for part, folder in folders.items()}
         of_study = {part: stored(store, f"{folder}/charge") for part, folder in folders.items()}
         parts["atom"] = stored(store, "K atom/molecule")
-        names = {hop: f"{arguments.model}/K-hop-{hop}/neb" for hop in HOPS}
-        wanted = arguments.only in (None, "barriers")
-        bands = {hop: store.get_band(key_of(store, names[hop])) for hop in HOPS if wanted}
     runs = Runs(arguments.folder, {})
     if arguments.only in (None, "binding"):
         binding(runs, parts)
     if arguments.only in (None, "kpoints"):
         kpoints(runs, parts, of_study)
-    if bands:
-        barriers(runs, parts["with-K"], bands)
     if arguments.only in (None, "charges"):
         charges(runs, parts["with-K"])
 
