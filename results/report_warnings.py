@@ -17,6 +17,10 @@ _COMPARED = {  # settings that should be the same in all runs of a study: name, 
     "sigma": " eV",
 }
 _MANY = 12  # items from which on a list is folded
+_TRENDS = "are not the DFT of a paper: they show trends at best"
+_WORTH = {
+    "gpaw": "are DFT, but of another code and its data sets, and in the settings of this study"
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,16 +162,18 @@ def _not_compared(names: tuple[str, ...]) -> Caution | None:
 
 
 def _stand_in(calculations: Sequence[CalculationRow]) -> Caution | None:
-    methods = sorted({row.method for row in calculations if row.engine != "vasp"})
-    engines = sorted({row.engine for row in calculations if row.engine != "vasp"})
-    if not methods:
-        return None
-    text = (
-        f"all numbers are {', '.join(methods)} and not the DFT of a paper: they show trends "
-        "at best, and are never mixed with those of another engine"
+    others = sorted({(row.engine, row.method) for row in calculations if row.engine != "vasp"})
+    items = tuple(
+        Item(
+            text=f"{method} numbers of {engine} {_WORTH.get(engine, _TRENDS)}, and are never mixed "
+            "with those of another engine"
+        )
+        for engine, method in others
     )
-    title = f"Computed with the engine {', '.join(engines)} in the place of VASP"
-    return Caution(title=title, items=(Item(text=text),), is_remark=True)
+    title = (
+        f"Computed with the engine {', '.join(sorted({e for e, _ in others}))} in the place of VASP"
+    )
+    return Caution(title=title, items=items, is_remark=True) if items else None
 
 
 def _said_of_numbers(properties: Sequence[Property], runs: Runs) -> Caution | None:
