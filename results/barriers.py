@@ -9,6 +9,7 @@ from scipy.interpolate import CubicSpline, PchipInterpolator
 
 from ..structures.errors import RunError
 from .records import Band, Floats, Run
+from .ridges import is_ridge_note
 
 _N_CURVE = 121  # points of the drawn curve
 _DEPTH = 0.005  # eV: shallower dips are within what the force tolerance leaves open
@@ -121,6 +122,7 @@ def band_barrier(band: Band, initial: Run | None = None, final: Run | None = Non
                 f"the {name} end point has E0 {band.images[image].e0:.6f} eV in the band and "
                 f"{run.e0:.6f} eV in its own run: they are not the same structure or settings"
             )
+    notes += filter(is_ridge_note, band.notes)
     if not band.is_climbing:
         notes.append("no climbing image: the top is interpolated between images")
     return Barrier(**{**vars(barrier), "notes": tuple(notes)})

@@ -18,6 +18,7 @@ from .outcar import Outcar, parse_outcar
 from .parsing import image_folders, read_poscar
 from .parts import read_parts, with_parts
 from .records import Band, Image, Run, Settings
+from .ridges import ridge_notes
 from .run_files import find_file, read_bytes
 from .run_reports import engine_notes, read_corrections, read_engine_report, screen_notes
 from .run_settings import merge_parameters
@@ -101,6 +102,7 @@ def _assemble(
         corrections=corrections,
         notes=(
             *_climbing_note(incar, outcars[0], report),
+            *ridge_notes([outcar.e0_of_steps for outcar in outcars]),
             *engine_notes(report),
             *log_notes,
             *screen_notes(folder),

@@ -13,9 +13,8 @@ from pymatgen.analysis.transition_state import NEBAnalysis
 from pymatgen.core import Structure
 from pymatgen.io.vasp import Oszicar, Outcar
 
-from heterofire.launchers.engines.bands import unwrapped
 from heterofire.launchers.engines.elastic import band_pulls, improved_tangent
-from heterofire.launchers.engines.poscars import Poscar
+from heterofire.launchers.engines.poscars import Poscar, unwrapped
 from heterofire.launchers.engines.run import run_engine
 from heterofire.launchers.engines.smoothing import ROUGH, SMOOTH, hopping_atom, smoothed
 from heterofire.launchers.engines.stopping import Stopper

@@ -6,7 +6,7 @@ from ase.build import graphene
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heterofire.launchers.engines.bands import learned
+from heterofire.launchers.engines.elastic import learned
 from heterofire.launchers.engines.hessians import SOFTEST, model_hessian
 from heterofire.launchers.engines.poscars import Poscar
 from heterofire.launchers.engines.search_memory import forget, recall, remember
@@ -94,11 +94,20 @@ def test_an_update_reproduces_the_change_of_force_it_saw():
     np.testing.assert_allclose(bfgs_update(np.eye(3), s, y) @ s, y, atol=1e-12)
 
 
-def test_bands_do_not_learn_from_negative_curvature():
-    hessian = np.diag([10.0, 3.0, 1.0])
+def test_bands_do_not_learn_from_negative_curvature_along_their_path():
+    hessian, along = np.diag([10.0, 3.0, 1.0]), np.array([1.0, 0.0, 0.0])
     s = np.array([0.1, 0.0, 0.0])
-    np.testing.assert_array_equal(learned(hessian, s, np.array([-0.5, 0.2, 0.1])), hessian)
-    assert not np.array_equal(learned(hessian, s, np.array([2.0, 0.2, 0.1])), hessian)
+    downward = np.array([-0.5, 0.2, 0.1])
+    np.testing.assert_array_equal(learned(hessian, s, downward, along), hessian)
+    assert not np.array_equal(learned(hessian, s, np.array([2.0, 0.2, 0.1]), along), hessian)
+
+
+def test_bands_learn_that_it_is_soft_where_they_slide_off_a_ridge():
+    hessian, along = np.diag([10.0, 3.0, 1.0]), np.array([0.0, 1.0, 0.0])
+    s = np.array([0.1, 0.0, 0.0])
+    softer = learned(hessian, s, np.array([-0.5, 0.0, 0.0]), along)
+    assert 0 < softer[0, 0] < 0.5 * hessian[0, 0]
+    np.testing.assert_allclose(softer[1:], hessian[1:])
 
 
 def test_layers_that_touch_have_the_stiffness_of_graphite():
@@ -135,26 +144,29 @@ def bowl(search, curvatures, x, n_steps):
 
 def test_a_search_goes_on_with_what_it_learnt(tmp_path):
     curvatures, model = np.array([60.0, 8.0, 0.4]), np.diag([20.0, 20.0, 5.0])
-    first = recall(tmp_path, model)
+    first = QuasiNewton(model)
     x = bowl(first, curvatures, np.array([0.2, -0.3, 0.5]), 6)
-    remember(tmp_path, first)
-    second = recall(tmp_path, model)
+    remember(tmp_path, first.hessian, first.radius)
+    hessian, radius = recall(tmp_path, model, LONGEST)
+    second = QuasiNewton(hessian, radius=radius)
     np.testing.assert_array_equal(second.hessian, first.hessian)
-    assert second.radius == first.radius
+    assert second.radius == first.radius < LONGEST
     again, anew = (bowl(search, curvatures, x, 3) for search in (second, QuasiNewton(model)))
     assert curvatures @ again**2 < 0.1 * (curvatures @ anew**2)
     forget(tmp_path)
-    np.testing.assert_array_equal(recall(tmp_path, model).hessian, model)
+    assert recall(tmp_path, model, LONGEST) == (model, LONGEST)
 
 
 @pytest.mark.parametrize("what", ["torn", "empty", "other atoms", "not finite", "no archive"])
 def test_a_memory_that_does_not_fit_is_told_and_not_taken(tmp_path, capsys, what):
     model = np.diag([20.0, 20.0, 5.0])
     contents = {"other atoms": np.eye(6), "not finite": np.full((3, 3), np.nan)}
-    remember(tmp_path, QuasiNewton(contents.get(what, model)))
+    remember(tmp_path, contents.get(what, model), LONGEST / 2)
     path = tmp_path / "HESSIAN.npz"
     whole = path.read_bytes()
     if what in ("torn", "empty", "no archive"):
         path.write_bytes({"torn": whole[:200], "empty": b"", "no archive": b"text"}[what])
-    np.testing.assert_array_equal(recall(tmp_path, model).hessian, model)
+    hessian, radius = recall(tmp_path, model, LONGEST)
+    np.testing.assert_array_equal(hessian, model)
+    assert radius == LONGEST
     assert "HESSIAN.npz" in capsys.readouterr().err

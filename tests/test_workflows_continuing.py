@@ -411,6 +411,8 @@ def test_a_band_in_parts_is_one_band(hop, make_calculation, make_run, store, tmp
     assert not is_finished(band, folder)
     assert prepare_folder(band, store, folder) == "resumed"
     assert not (folder / "02" / "STOPCAR").exists()
+    for image in ("01", "02"):
+        assert (folder / image / "HESSIAN.npz").exists(), "what was learnt goes along"
     reached = (folder / "02" / "part-01" / "CONTCAR").read_text().splitlines()[8:12]
     goes_on = (folder / "02" / "POSCAR").read_text().splitlines()[8:12]
     for one, other in zip(reached, goes_on, strict=True):

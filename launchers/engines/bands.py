@@ -3,18 +3,20 @@
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from .drivers import Outcome, is_converged
-from .elastic import Pull, across_step, band_pulls, describe, moves_along
+from .elastic import Pull, across_step, band_pulls, describe, learned, moves_along
 from .freedom import Freedom
 from .hessians import model_hessian
 from .image_potentials import ImagePotentials, SharedPotential, Sharing
 from .poscars import Poscar
 from .potentials import Evaluation, FloatArray
-from .searching import bfgs_update, limited
+from .ridges import LOWER, Aside, way_aside
+from .search_memory import forget, recall, remember
+from .searching import limited
 from .smoothing import hopping_atom
 from .stopping import Stopper
 from .tags import Settings
@@ -51,7 +53,7 @@ def run_band(
     stopper
         Asked after each step of the band.
     """
-    band = _Band(sharing, images, settings)
+    band = _Band(sharing, images, settings, [file.folder for file in files])
     with ExitStack() as stack:
         for file in files[1:-1]:
             stack.enter_context(file)
@@ -74,22 +76,24 @@ def _relax(
         band.evaluate()
         pulls = band.pulls()
         force = band.largest_force(pulls)
-        for i, pull in enumerate(pulls, start=1):
-            files[i].step(band.evaluation(i), band.positions(i), describe(pull))
-        _report(step, band, force)
-        top = max(band.energies)
+        _write(step, band, pulls, force, files)
+        top, aside = max(band.energies), None
         if not settings.is_static and is_converged(settings.ediffg, force, top, previous):
-            status, remark = "converged", CONVERGED
-            break
+            aside = band.lower_aside(pulls)
+            if aside is None:
+                status, remark = "converged", CONVERGED
+                band.forget()
+                break
+            files[aside.image].remarks.append(f"step {step}: {aside}")
         if stop := stopper.check():
             status, remark = "stopped", STOPPED[stop]
             break
         previous = top
         if step < n_steps:
-            band.move(pulls, force)
+            band.move(pulls, force) if aside is None else band.move_aside(aside)
     for i, file in enumerate(files[1:-1], start=1):
         file.finish(remark, SharedPotential(band.sharing, i))
-    n_evaluations = 2 + sum(file.n_steps for file in files[1:-1])
+    n_evaluations = 2 + band.n_looks + sum(file.n_steps for file in files[1:-1])
     return Outcome(
         status="static" if settings.is_static else status,
         n_steps=files[1].n_steps,
@@ -101,25 +105,39 @@ def _relax(
 class _Band:
     """Positions, evaluations and Hessians of all images."""
 
-    def __init__(self, sharing: Sharing, images: Sequence[Poscar], settings: Settings) -> None:
+    def __init__(
+        self,
+        sharing: Sharing,
+        images: Sequence[Poscar],
+        settings: Settings,
+        folders: Sequence[Path],
+    ) -> None:
         self.sharing = sharing
+        self._folders = folders[1:-1]
         self.freedom = Freedom(images[0])
         self._settings = settings
         self._climbs = False
-        self._longest, self._force = MAX_MOVE, np.inf
+        self._force = self._height = np.inf
         self._moving = range(1, len(images) - 1)
+        self._hopping = hopping_atom(images)
+        self.n_looks = 0  # beside the path
         self.images = images = self._smooth(images)
         self._x = [image.positions for image in images]
-        self._hessians = [
-            self.freedom.reduce_matrix(model_hessian(image, image.positions))
-            for image in images[1:-1]
+        learnt = [
+            recall(
+                folder, self.freedom.reduce_matrix(model_hessian(image, image.positions)), MAX_MOVE
+            )
+            for folder, image in zip(self._folders, images[1:-1], strict=True)
         ]
+        self._hessians = [hessian for hessian, _ in learnt]
+        self._longest = min(longest for _, longest in learnt)
         self._evaluations: list[Evaluation | None] = [None] * len(images)
         self._before: list[tuple[FloatArray, FloatArray] | None] = [None] * len(images)
+        self._tangents: list[FloatArray] = []  # of the last step, unit vectors
 
     def _smooth(self, images: Sequence[Poscar]) -> list[Poscar]:
         """Return the images with those that are rough relaxed around the hopping atom."""
-        held = dict.fromkeys(self._moving, hopping_atom(images))
+        held = dict.fromkeys(self._moving, self._hopping)
         middle = self.sharing.ask(ImagePotentials.smooth, held)
         return [images[0], *middle.values(), images[-1]]
 
@@ -142,7 +160,7 @@ class _Band:
     def evaluate_ends(self) -> None:
         """Evaluate the two end points."""
         ends = (0, len(self.images) - 1)
-        found = self.sharing.ask(ImagePotentials.evaluate_end, {i: self._x[i] for i in ends})
+        found = self.sharing.ask(ImagePotentials.evaluate_apart, {i: self._x[i] for i in ends})
         for i, evaluation in found.items():
             self._evaluations[i] = evaluation
 
@@ -155,7 +173,7 @@ class _Band:
             before = self._before[i]
             if before is not None:
                 self._hessians[i - 1] = learned(
-                    self._hessians[i - 1], x - before[0], before[1] - force
+                    self._hessians[i - 1], x - before[0], before[1] - force, self._tangents[i - 1]
                 )
             self._before[i] = (x, force)
             self._evaluations[i] = evaluation
@@ -169,6 +187,7 @@ class _Band:
         if self._settings.lclimb and not self._climbs and self.largest_force(pulls) < CLIMB_BELOW:
             self._climbs = True
             pulls = band_pulls(points, forces, self.energies, stiffness=stiffness, climbs=True)
+        self._tangents = [pull.tangent for pull in pulls]
         return pulls
 
     def largest_force(self, pulls: Sequence[Pull]) -> float:
@@ -178,43 +197,54 @@ class _Band:
     def move(self, pulls: Sequence[Pull], force: float) -> None:
         """Move all images: a quasi-Newton step across the band, the springs solved along it.
 
-        A band has no energy that a step must lower: while its largest force (eV/Angstrom) grows,
-        its steps are made shorter.
+        A band has no energy that a step must lower: its steps are made shorter while its largest
+        force (eV/Angstrom) grows, unless all images fall together, as off a ridge.
         """
-        grows = force > 1.05 * self._force
-        self._longest = float(np.clip(self._longest * (0.5 if grows else 1.3), MIN_MOVE, MAX_MOVE))
-        self._force = force
+        height = float(np.mean(self.energies[1:-1]))
+        is_worse = force > 1.05 * self._force and height > self._height
+        factor = 0.5 if is_worse else 1.3
+        self._longest = float(np.clip(self._longest * factor, MIN_MOVE, MAX_MOVE))
+        self._force, self._height = force, height
         along = moves_along(pulls, self._hessians, stiffness=abs(self._settings.spring))
         for i, pull in enumerate(pulls, start=1):
             step = across_step(self._hessians[i - 1], pull) + along[i - 1] * pull.tangent
             self._x[i] = self._x[i] + self.freedom.expand(limited(step, self._longest))
+            remember(self._folders[i - 1], self._hessians[i - 1], self._longest)
+
+    def lower_aside(self, pulls: Sequence[Pull]) -> Aside | None:
+        """Look beside the path at the top of the band; None where it is a saddle, or no top."""
+        energies = self.energies
+        top = 1 + int(np.argmax(energies[1:-1]))
+        # What was learnt may be soft from sliding down some other way; the model is not.
+        model = self.freedom.reduce_matrix(model_hessian(self.images[top], self._x[top]))
+        way = way_aside(self.freedom.moves_of(self._hopping), model, pulls[top - 1])
+        if energies[top] <= max(energies[0], energies[-1]) or way is None:
+            return None
+        there = self._x[top] + self.freedom.expand(way)
+        found = self.sharing.ask(ImagePotentials.evaluate_apart, {top: there})[top]
+        self.n_looks += 1
+        fall = energies[top] - found.free_energy
+        sys.stdout.write(f"     image {top:02d}: {-1000 * fall:+.1f} meV aside of the path\n")
+        return Aside(image=top, way=way, fall=fall) if fall > LOWER else None
+
+    def move_aside(self, aside: Aside) -> None:
+        """Move the top of the band to the lower ground beside it, and the others after it."""
+        for i in self._moving:
+            part = min(i / aside.image, (len(self._x) - 1 - i) / (len(self._x) - 1 - aside.image))
+            self._x[i] = self._x[i] + part * self.freedom.expand(aside.way)
+
+    def forget(self) -> None:
+        """Remove what was remembered of the way: the band is at rest."""
+        for folder in self._folders:
+            forget(folder)
 
 
-def learned(hessian: FloatArray, s: FloatArray, y: FloatArray) -> FloatArray:
-    """Return the Hessian of an image after the gradient changed by y along s.
-
-    Steps with little or negative curvature go along the path; learning from them, damped as
-    in a relaxation or as they are, spoils the Hessian across the path: bands then diverged.
-    """
-    if s @ y < 0.1 * (s @ hessian @ s):
-        return hessian
-    return bfgs_update(hessian, s, y)
-
-
-def unwrapped(images: Sequence[Poscar]) -> list[Poscar]:
-    """Return the images with every atom followed through the cell walls.
-
-    An atom at 0.99 in one image and 0.01 in the next moves by 0.02, not by 0.98.
-    """
-    result = [images[0]]
-    for image in images[1:]:
-        jump = np.round(image.fractional - result[-1].fractional)
-        result.append(replace(image, fractional=image.fractional - jump))
-    return result
-
-
-def _report(step: int, band: _Band, force: float) -> None:
-    """Print one line per step of the band: energies relative to the first end."""
+def _write(
+    step: int, band: _Band, pulls: Sequence[Pull], force: float, files: Sequence[RunFiles]
+) -> None:
+    """Write a step of each image, and print a line: energies relative to the first end."""
+    for i, pull in enumerate(pulls, start=1):
+        files[i].step(band.evaluation(i), band.positions(i), describe(pull))
     energies = np.array(band.energies) - band.energies[0]
     sys.stdout.write(
         f"{step:4d} E-E(00)=" + "".join(f"{e:9.4f}" for e in energies) + f"  fmax= {force:.4f}\n"

@@ -8,6 +8,7 @@ from .hessians import model_hessian
 from .poscars import Poscar
 from .potentials import Potential
 from .search_memory import forget, recall, remember
+from .searching import LONGEST, QuasiNewton
 from .stopping import Stopper
 from .tags import Settings
 from .writing import CONVERGED, STOPPED, RunFiles
@@ -64,7 +65,9 @@ def run_relaxation(
     """
     freedom = Freedom(poscar)
     positions = poscar.positions
-    search = recall(files.folder, freedom.reduce_matrix(model_hessian(poscar, positions)))
+    model = freedom.reduce_matrix(model_hessian(poscar, positions))
+    hessian, radius = recall(files.folder, model, LONGEST)
+    search = QuasiNewton(hessian, radius=radius)
     previous: float | None = None
     status, remark, force = "unconverged", "", 0.0
     for step in range(1, settings.nsw + 1):
@@ -82,7 +85,7 @@ def run_relaxation(
         if step < settings.nsw:
             reduced = freedom.reduce(evaluation.forces)
             move = search.next_move(freedom.reduce(positions), reduced, evaluation.free_energy)
-            remember(files.folder, search)
+            remember(files.folder, search.hessian, search.radius)
             positions = positions + freedom.expand(move)
     files.finish(remark, potential)
     return Outcome(

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from .potentials import FloatArray
+from .searching import bfgs_update
 
 # eV/Angstrom^2; softer curvatures are taken as this: a band has no energy to guard its steps.
 SOFTEST = 0.3
+MOSTLY_ACROSS = 0.5  # largest part of a step along the path, for it to teach softness across it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +109,20 @@ def across_step(hessian: FloatArray, pull: Pull) -> FloatArray:
     values = np.maximum(np.abs(values), SOFTEST)
     step: FloatArray = vectors @ ((vectors.T @ pull.across) / values)
     return step - (step @ t) * t
+
+
+def learned(hessian: FloatArray, s: FloatArray, y: FloatArray, tangent: FloatArray) -> FloatArray:
+    """Return the Hessian of an image after the gradient changed by y along s.
+
+    Along the path curvatures are negative near the top; learning from them, damped as in a
+    relaxation or as they are, spoils the Hessian across the path: bands then diverged. Where a
+    step across the path finds no positive curvature the image slides off a ridge, and learns
+    (damped) that the way is soft: it would creep down with the stiffness of the model.
+    """
+    is_soft = s @ y < 0.1 * (s @ hessian @ s)
+    if is_soft and abs(s @ tangent) > MOSTLY_ACROSS * np.linalg.norm(s):
+        return hessian
+    return bfgs_update(hessian, s, y)
 
 
 def improved_tangent(

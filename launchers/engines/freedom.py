@@ -44,6 +44,11 @@ class Freedom:
         flat = reduced if self._all_free else self._basis @ reduced
         return flat.reshape(-1, 3)
 
+    def moves_of(self, atom: int) -> FloatArray:
+        """Return unit moves of an atom along x, y and z as free components, (3, n_free)."""
+        moves: FloatArray = self._basis[3 * atom : 3 * atom + 3]
+        return moves
+
     def reduce_matrix(self, hessian: FloatArray) -> FloatArray:
         """Return the free block (n_free, n_free) of a Hessian (3 n_atoms, 3 n_atoms)."""
         return hessian if self._all_free else self._basis.T @ hessian @ self._basis

@@ -3,8 +3,8 @@
 pymatgen reads these files as well, but needs 0.8 s to start: longer than many runs take.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -152,3 +152,15 @@ def format_poscar(poscar: Poscar, positions: FloatArray) -> str:
 def _flags(movable: NDArray[np.bool_]) -> str:
     """Return the three flags of one atom."""
     return "".join("   T" if free else "   F" for free in movable)
+
+
+def unwrapped(images: Sequence[Poscar]) -> list[Poscar]:
+    """Return the images with every atom followed through the cell walls.
+
+    An atom at 0.99 in one image and 0.01 in the next moves by 0.02, not by 0.98.
+    """
+    result = [images[0]]
+    for image in images[1:]:
+        jump = np.round(image.fractional - result[-1].fractional)
+        result.append(replace(image, fractional=image.fractional - jump))
+    return result

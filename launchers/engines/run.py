@@ -11,11 +11,11 @@ from typing import Any, Protocol
 from ...structures.errors import HeteroError, InputError
 from ...structures.files import write_atomic
 from ..orphans import die_with_parent
-from .bands import run_band, unwrapped
+from .bands import run_band
 from .drivers import Outcome, run_relaxation, run_static
 from .folder import RunFolder, image_folders, read_folder
 from .image_workers import shared_images
-from .poscars import Poscar
+from .poscars import Poscar, unwrapped
 from .potentials import Potential
 from .processes import chosen_processes
 from .record import EngineRecord
