@@ -115,8 +115,16 @@ def test_through_the_layer_the_ring_gives_way_and_the_rest_of_the_metals_is_held
 def test_all_hosts_hop_along_the_same_path(quick):
     for kind in ("gallery", "surface", "through-layer"):
         bands = [c for c in quick.calculations if c.label.name.endswith(f"K-hop-{kind}/neb")]
-        first, second = [b.structure[-1].frac_coords[:2] for b in bands]
-        assert np.allclose(first, second)
+        for end in ("structure", "final"):
+            first, second = [getattr(band, end)[-1].frac_coords[:2] for band in bands]
+            assert np.allclose(first, second)
+
+
+def test_in_the_gallery_the_path_leads_to_selenium(quick):
+    (with_se,) = [c for c in quick.calculations if c.label.name == "MoSSe@NC/K-hop-gallery/neb"]
+    selenium = next(i for i, site in enumerate(with_se.final) if site.specie.symbol == "Se")
+    apart = [end.get_distance(selenium, -1) for end in (with_se.structure, with_se.final)]
+    assert apart[1] < 3.5 < apart[0]
 
 
 def test_host_and_host_with_ion_share_one_cell(quick):

@@ -13,6 +13,7 @@ from ..structures.hop_networks import DistinctHop, HopNetwork, find_hop_network,
 from ..structures.hops import Hop, build_hop, hop_between, region_of
 from ..structures.models import Model
 from ..structures.percolation import percolate
+from ..structures.sites import Site
 from .calculations import Calculation
 from .charge_planning import add_image_charges
 from .host_parts import HopPath
@@ -28,13 +29,31 @@ def add_hops(planner: Planner, model: Model, path: HopPath, host: Calculation) -
     if path.network is not None:
         _add_network(planner, model, path, host)
         return
-    ion = planner.study.ion
-    # Hosts that share a cell share the start, so that their barriers belong to one path.
-    cell = (path.kind, *model.structure.lattice.matrix.round(3).ravel().tolist())
-    start = planner.hop_starts.get(cell)
-    hop = build_hop(model, path.kind, ion=ion, gallery_gap=path.gallery_gap, start=start)
-    planner.hop_starts.setdefault(cell, hop.initial_site)
+    first, second = _shared_sites(planner, model, path)
+    hop = hop_between(model, first, second, kind=path.kind, ion=planner.study.ion)
     _add_hop(planner, model, path, hop, path.kind)
+
+
+def _shared_sites(planner: Planner, model: Model, path: HopPath) -> tuple[Site, Site]:
+    """Return where all hosts of this cell hop from and to, so that their barriers are of one path.
+
+    It starts at the best site of the first host. Of the neighbours it goes to the best one in the
+    host of most elements, where the ion meets what the others have not.
+    """
+    cell = (path.kind, *model.structure.lattice.matrix.round(3).ravel().tolist())
+    if cell not in planner.hop_sites:
+        lattice = model.structure.lattice.matrix
+        alike = [
+            host
+            for host in planner.hop_hosts
+            if np.allclose(host.structure.lattice.matrix, lattice, atol=1e-3)
+        ]
+        richest = max(alike, key=lambda host: len(host.structure.composition))
+        about: dict[str, Any] = {"ion": planner.study.ion, "gallery_gap": path.gallery_gap}
+        start = build_hop(alike[0], path.kind, **about).initial_site
+        end = build_hop(richest, path.kind, **about, start=start).final_site
+        planner.hop_sites[cell] = (start, end)
+    return planner.hop_sites[cell]
 
 
 def _add_network(planner: Planner, model: Model, path: HopPath, host: Calculation) -> None:

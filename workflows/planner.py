@@ -17,6 +17,7 @@ from .study import Profile, Study
 from .subtractions import Subtraction
 
 if TYPE_CHECKING:
+    from ..structures.models import Model
     from .systems import System
 
 
@@ -44,7 +45,8 @@ class Planner:
     phases: dict[str, Calculation] = field(default_factory=dict)
     subtractions: list[Subtraction] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
-    hop_starts: dict[tuple[str | float, ...], Site] = field(default_factory=dict)
+    hop_hosts: list["Model"] = field(default_factory=list)  # in the order of the study
+    hop_sites: dict[tuple[str | float, ...], tuple[Site, Site]] = field(default_factory=dict)
     crystals: Mapping[str, Structure] = field(default_factory=dict)  # of the study's own files
     systems: dict[str, "System"] = field(default_factory=dict)  # molecules and complexes by name
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 from pymatgen.core import Structure
 
@@ -87,10 +87,12 @@ def plan_study(
         add_decomposition(planner, decomposition)
     for adatom in study.adatoms:
         add_adatom(planner, adatom)
-    for wanted in study.hosts_in(profile):
-        size, vacuum = study.size(profile), study.vacuums.get(profile)
-        model = build_named(wanted.model, size, planner.crystals, vacuum=vacuum)
-        add_host(planner, _held(model, study.held_layers.get(profile, ())), wanted.parts)
+    hosts = [
+        (_host_model(planner, wanted.model), wanted.parts) for wanted in study.hosts_in(profile)
+    ]
+    planner.hop_hosts += [model for model, parts in hosts if "hops" in parts]
+    for model, parts in hosts:
+        add_host(planner, model, parts)
     for route in study.routes:
         add_route(planner, route)
     for reaction in study.reactions:
@@ -164,9 +166,13 @@ def add_host(planner: Planner, model: Model, parts: Sequence[HostPart] = ALL_PAR
         add_hops(planner, model, path, rough)
 
 
-def _held(model: Model, layers: Sequence[Literal["bottom", "top"]]) -> Model:
-    """Return the model with some of its layers held as they were built."""
-    atoms = [i for layer in layers for i in getattr(model, layer) if model.bottom]
+def _host_model(planner: Planner, name: str) -> Model:
+    """Return a host, with the layers held as they were built that the profile holds."""
+    study, profile = planner.study, planner.profile
+    vacuum = study.vacuums.get(profile)
+    model = build_named(name, study.size(profile), planner.crystals, vacuum=vacuum)
+    layers = study.held_layers.get(profile, ()) if model.bottom else ()
+    atoms = [i for layer in layers for i in getattr(model, layer)]
     return replace(model, structure=hold_atoms(model.structure, atoms)) if atoms else model
 
 
