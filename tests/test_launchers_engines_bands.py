@@ -157,6 +157,43 @@ def test_an_end_point_that_was_computed_before_is_left_alone(tmp_path):
     assert (path / "04" / "vasprun.xml").exists()
 
 
+def n_evaluations(path):
+    return json.loads((path / "engine.json").read_text())["n_evaluations"]
+
+
+def test_the_next_part_of_a_band_takes_the_energies_of_its_ends_along(tmp_path):
+    short = INCAR.replace("NSW = 60", "NSW = 2")
+    path = write_band(tmp_path, hop(bifluoride()), short)
+    assert run_engine("xtb", path) == 0
+    assert n_evaluations(path) == 2 + 3 * 2
+    known = [(path / f"{i:02d}" / "OUTCAR").stat().st_mtime_ns for i in (0, 4)]
+    (path / "INCAR").write_text(INCAR.replace("NSW = 60", "NSW = 3"))
+    assert run_engine("xtb", path) == 0
+    assert n_evaluations(path) == 3 * 3
+    assert [(path / f"{i:02d}" / "OUTCAR").stat().st_mtime_ns for i in (0, 4)] == known
+
+
+@pytest.mark.parametrize("change", ["other SIGMA", "other ends", "torn", "no OUTCAR"])
+def test_energies_of_other_ends_are_not_taken_along(tmp_path, change):
+    short = INCAR.replace("NSW = 60", "NSW = 1")
+    path = write_band(tmp_path, hop(bifluoride()), short)
+    assert run_engine("xtb", path) == 0
+    memory = path / "ENDS.json"
+    if change == "other SIGMA":
+        (path / "INCAR").write_text(short.replace("0.0862", "0.1"))
+    elif change == "other ends":
+        moved = read(path / "04" / "POSCAR")
+        moved.positions[2] += 0.02
+        moved.write(path / "04" / "POSCAR", format="vasp", direct=True, vasp5=True)
+    elif change == "torn":
+        memory.write_text(memory.read_text()[:40])
+    else:
+        (path / "00" / "OUTCAR").unlink()
+    assert run_engine("xtb", path) == 0
+    assert n_evaluations(path) == 2 + 3
+    assert json.loads(memory.read_text())["about"]
+
+
 def test_images_in_another_atom_order_are_refused(tmp_path, capfd):
     images = hop(bifluoride())
     images[2] = images[2][[2, 0, 1]]

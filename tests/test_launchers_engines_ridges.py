@@ -8,6 +8,7 @@ import pytest
 
 from heterofire.launchers.engines.bands import run_band
 from heterofire.launchers.engines.elastic import Pull
+from heterofire.launchers.engines.end_memory import EndMemory
 from heterofire.launchers.engines.image_potentials import ImagePotentials, InTurn
 from heterofire.launchers.engines.poscars import Poscar, format_poscar
 from heterofire.launchers.engines.potentials import Evaluation, ScfCycle
@@ -118,7 +119,7 @@ def relax(folder, *, aside, limit, above=0.0, n_images=5, nsw=60):
         for path, image, kind in zip(folders, band, kinds, strict=True)
     ]
     sharing = InTurn(ImagePotentials(Engine(), band, folders, Stopper(folder)))
-    outcome = run_band(sharing, band, settings, files, Stopper(folder))
+    outcome = run_band(sharing, band, settings, files, Stopper(folder), EndMemory(folder, ""))
     return outcome, [remark for file in files for remark in file.remarks]
 
 

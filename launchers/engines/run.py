@@ -13,6 +13,7 @@ from ...structures.files import write_atomic
 from ..orphans import die_with_parent
 from .bands import run_band
 from .drivers import Outcome, run_relaxation, run_static
+from .end_memory import EndMemory, about_ends
 from .folder import RunFolder, image_folders, read_folder
 from .image_workers import shared_images
 from .poscars import Poscar, unwrapped
@@ -186,7 +187,9 @@ def _compute(
     if settings.images:
         images = unwrapped(run.images)
         with shared_images(engine, images, folders, stopper, n_processes) as sharing:
-            outcome = run_band(sharing, images, settings, every, stopper)
+            method = (engine.name, engine.version, engine.method)
+            memory = EndMemory(run.path, about_ends(run, method))
+            outcome = run_band(sharing, images, settings, every, stopper, memory)
         if n_processes > 1:
             record.details["processes"] = n_processes
     else:
