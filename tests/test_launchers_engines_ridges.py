@@ -151,7 +151,7 @@ def test_small_forces_on_a_ridge_are_not_the_end(tmp_path, capsys, aside, above,
     assert falls[0] < -15
     assert all(fall < -2 for fall in falls[:-1])
     assert falls[-1] > 5, "the way aside goes up at the saddle"
-    assert outcome.n_evaluations == 2 + 3 * outcome.n_steps + len(falls)
+    assert outcome.n_evaluations == 2 + 3 * outcome.n_steps + len(falls) + 1  # and back
     assert len(remarks) == len(falls) - 1
     assert all("lay on a ridge" in remark for remark in remarks)
 

@@ -92,10 +92,11 @@ class Band:
         middle = [self.evaluation(i).free_energy for i in self._moving]
         return [self.ends[0], *middle, self.ends[1]]
 
-    def evaluate_apart(self, places: Mapping[int, FloatArray]) -> Mapping[int, Evaluation]:
-        """Return evaluations of images at positions that no step follows from."""
-        self.n_apart += len(places)
-        return self.sharing.ask(ImagePotentials.evaluate_apart, places)
+    def evaluate_ends(self) -> Mapping[int, Evaluation]:
+        """Return the evaluations of both ends."""
+        ends = (0, len(self.images) - 1)
+        self.n_apart += len(ends)
+        return self.sharing.ask(ImagePotentials.evaluate_end, {i: self._x[i] for i in ends})
 
     def evaluate(self) -> None:
         """Evaluate the moving images and teach their Hessians."""
@@ -153,10 +154,17 @@ class Band:
         way = way_aside(self.freedom.moves_of(self._hopping), model, pulls[top - 1])
         if energies[top] <= max(energies[0], energies[-1]) or way is None:
             return None
-        there = self._x[top] + self.freedom.expand(way)
-        fall = energies[top] - self.evaluate_apart({top: there})[top].free_energy
+        fall = energies[top] - self._look(top, self.freedom.expand(way))
         sys.stdout.write(f"     image {top:02d}: {-1000 * fall:+.1f} meV aside of the path\n")
-        return Aside(image=top, way=way, fall=fall) if fall > LOWER else None
+        if fall > LOWER:
+            return Aside(image=top, way=way, fall=fall)
+        self._look(top, 0.0)  # files on grids and checkpoints are of where it was last
+        return None
+
+    def _look(self, i: int, way: FloatArray | float) -> float:
+        """Return F of image i, moved by (n_atoms, 3) Angstrom for once, in eV."""
+        self.n_apart += 1
+        return self.sharing.ask(ImagePotentials.evaluate, {i: self._x[i] + way})[i].free_energy
 
     def move_aside(self, aside: Aside) -> None:
         """Move the top of the band to the lower ground beside it, and the others after it."""

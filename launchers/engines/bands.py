@@ -58,7 +58,7 @@ def run_band(
 def _evaluate_ends(band: Band, files: Sequence[RunFiles], memory: EndMemory) -> tuple[float, float]:
     """Return F of both ends in eV, written in their folders and remembered."""
     ends = (0, len(files) - 1)
-    found = band.evaluate_apart({end: band.positions(end) for end in ends})
+    found = band.evaluate_ends()
     for end in ends:
         if not files[end].has_outcar:
             with files[end] as file:

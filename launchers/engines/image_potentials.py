@@ -60,8 +60,8 @@ class ImagePotentials:
         """Evaluate image i at positions (n_atoms, 3) in Angstrom."""
         return self.of(i).evaluate(positions)
 
-    def evaluate_apart(self, i: int, positions: FloatArray) -> Evaluation:
-        """Evaluate a geometry that no other follows from: its memory is free afterwards."""
+    def evaluate_end(self, i: int, positions: FloatArray) -> Evaluation:
+        """Evaluate an image that is not asked for again: its memory is free afterwards."""
         return self._new(i).evaluate(positions)
 
     def smooth(self, i: int, held: int) -> Poscar:
