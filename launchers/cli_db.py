@@ -73,6 +73,9 @@ def publish(
     to: Annotated[Path, typer.Option("--to", help="The SQLite file; its SHA-256 beside it.")],
     profile: Annotated[str | None, typer.Option(help="Only this one; default: all.")] = None,
     engine: Annotated[str | None, typer.Option(help="Only this one; default: all.")] = None,
+    everything: Annotated[
+        bool, typer.Option("--everything", help="Also what the studies do not plan any more.")
+    ] = False,
     database: DatabaseName = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
@@ -81,5 +84,12 @@ def publish(
     from .publishing import print_publication
 
     print_publication(
-        database, to, studies, profile=profile, engine=engine, dry_run=dry_run, as_json=as_json
+        database,
+        to,
+        studies,
+        profile=profile,
+        engine=engine,
+        everything=everything,
+        dry_run=dry_run,
+        as_json=as_json,
     )

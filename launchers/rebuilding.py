@@ -170,6 +170,18 @@ class Rebuilder:
             "inputs that are stored with it: --as-stored."
         )
 
+    def is_planned(self, item: StoredCalculation) -> bool:
+        """Return whether one of its studies plans this very key today.
+
+        Raises
+        ------
+        HeteroError
+            A study cannot be planned.
+        """
+        with environment(method_variables(item.engine, item.method)):
+            plans = [self.plan(i.study, i.profile, item.engine) for i in item.labels]
+        return any(step.key == item.key for plan in plans for step in plan.steps)
+
     def plan(self, study: str, profile: str, engine: str) -> Plan:
         """Return the plan of a study as it is today.
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,7 @@ def publish(
     *,
     profile: str | None = None,
     engine: str | None = None,
+    unplanned: Mapping[str, str] = MappingProxyType({}),
     dry_run: bool = False,
     progress: Progress = silent,
 ) -> Published:
@@ -89,18 +91,21 @@ def publish(
         Whose rows.
     profile, engine
         Only those; all by default.
+    unplanned
+        Calculations to leave out, as name of each key: no study computes them any more.
     dry_run
         Make the file, say how large it is, and throw it away.
 
     Raises
     ------
     InputError
-        The database has nothing of a study.
+        The database has nothing of a study, or a number rests on what is to be left out.
     StoreError
         A row of the database does not match its hash; the target is as it was.
     """
     groups = _groups(store, studies, profile, engine)
-    superseded = _superseded(store, groups)
+    _check_numbers(store, groups, unplanned)
+    superseded = _superseded(store, groups) | set(unplanned)
     with tempfile.TemporaryDirectory(prefix="heterofire-publish-") as folder:
         made = Path(folder) / "published.db"
         wanted = partial(_wanted, groups=groups, superseded=superseded)
@@ -154,6 +159,26 @@ def _groups(
             f"it has {there}."
         )
     return found
+
+
+def _check_numbers(
+    store: ResultStore, groups: Sequence[Group], unplanned: Mapping[str, str]
+) -> None:
+    """Refuse to leave out what a number that is published rests on."""
+    about = ("study", "profile", "engine", "quantity", "model")
+    query: Select[Any] = select(*(PROPERTIES.c[name] for name in about), SOURCES.c.key).join(
+        SOURCES, SOURCES.c.property_id == PROPERTIES.c.id
+    )
+    with store.reading() as connection:
+        rows = [row for row in connection.execute(query) if row.key in unplanned]
+    for row in rows:
+        if tuple(row[:3]) in set(groups):
+            raise InputError(
+                f"{row.quantity} of {row.model} in {store.name} rests on {unplanned[row.key]} "
+                f"({row.key[:8]}), which {row.study} does not plan any more: derive its numbers "
+                f"anew with heterofire table {row.study} --profile {row.profile} --engine "
+                f"{row.engine} --anew."
+            )
 
 
 def _superseded(store: ResultStore, groups: Sequence[Group]) -> set[str]:

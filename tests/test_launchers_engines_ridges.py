@@ -10,7 +10,7 @@ from heterofire.launchers.engines.bands import run_band
 from heterofire.launchers.engines.elastic import Pull
 from heterofire.launchers.engines.end_memory import EndMemory
 from heterofire.launchers.engines.image_potentials import ImagePotentials, InTurn
-from heterofire.launchers.engines.poscars import Poscar, format_poscar
+from heterofire.launchers.engines.poscars import Poscar, format_poscar, read_poscar
 from heterofire.launchers.engines.potentials import Evaluation, ScfCycle
 from heterofire.launchers.engines.ridges import way_aside
 from heterofire.launchers.engines.stopping import Stopper
@@ -100,9 +100,9 @@ def settings_of(n_images, limit, nsw):
     return replace(settings, nsw=nsw, ibrion=3, ediffg=-limit, **band)
 
 
-def relax(folder, *, aside, limit, above=0.0, n_images=5, nsw=60):
+def relax(folder, *, aside=0.0, limit, above=0.0, n_images=5, nsw=60, band=None):
     """Relax a band of the landscape with the engine's own driver; goes on where one was."""
-    settings, band = settings_of(n_images, limit, nsw), images(n_images, aside, above)
+    settings, band = settings_of(n_images, limit, nsw), band or images(n_images, aside, above)
     tags = {"IMAGES": str(n_images - 2), "EDIFFG": str(-limit), "NSW": str(nsw), "IBRION": "3"}
     tags |= {"ENCUT": "400", "GGA": "PE", "LCLIMB": ".TRUE."}
     label = Label(program="vasp", version="6", method="landscape", started=datetime(2026, 1, 1))
@@ -154,6 +154,17 @@ def test_small_forces_on_a_ridge_are_not_the_end(tmp_path, capsys, aside, above,
     assert outcome.n_evaluations == 2 + 3 * outcome.n_steps + len(falls) + 1  # and back
     assert len(remarks) == len(falls) - 1
     assert all("lay on a ridge" in remark for remark in remarks)
+
+
+def test_a_band_at_rest_climbs_at_once_when_it_is_computed_again(tmp_path):
+    relax(tmp_path, aside=0.3, limit=0.02, n_images=4)
+    ends = images(4, 0.3, 0.0)
+    middle = [read_poscar(tmp_path / name / "CONTCAR") for name in ("01", "02")]
+    steps = np.diff([image.positions[0] for image in (ends[0], *middle, ends[-1])], axis=0)
+    assert np.ptp(np.linalg.norm(steps, axis=1)) > 0.3, "the top is not where springs would have it"
+    (again := tmp_path / "again").mkdir()
+    outcome, _ = relax(again, limit=0.02, n_images=4, band=[ends[0], *middle, ends[-1]])
+    assert (outcome.status, outcome.n_steps) == ("converged", 1)
 
 
 def test_an_atom_that_is_free_along_the_path_only_has_no_way_aside():

@@ -226,6 +226,36 @@ def test_a_study_is_found_by_name_by_file_and_by_the_file_here(copied, monkeypat
         study_source("molecules", ())
 
 
+@pytest.fixture
+def publish(copied, monkeypatch):
+    """Publish that study, in this process."""
+    monkeypatch.chdir(copied)
+    command = ["db", "publish", "molecules.yaml", "--to", "published.db"]
+    return lambda *options: CliRunner().invoke(app, [*command, *options])
+
+
+def test_only_what_can_be_rebuilt_is_published(copied, publish, rebuild):
+    study = copied / "molecules.yaml"
+    assert publish().exit_code == 0
+    assert rebuild("--db", "published.db", "--dry-run", "K atom/molecule").exit_code == 0
+    study.write_text(study.read_text().replace("[2, 2, 2]", "[3, 3, 3]"))
+    refused = publish()
+    assert isinstance(refused.exception, InputError)
+    assert "heterofire table molecules --profile quick --engine xtb --anew" in str(
+        refused.exception
+    )
+    assert publish("--everything").exit_code == 0
+
+
+def test_a_study_without_its_file_is_published_as_it_is(copied, monkeypatch):
+    monkeypatch.chdir(copied)
+    (copied / "molecules.yaml").unlink()
+    done = CliRunner().invoke(app, ["db", "publish", "molecules", "--to", "published.db"])
+    assert done.exit_code == 0, done.stderr
+    assert "molecules cannot be planned, all of it is published" in done.stderr
+    assert (copied / "published.db").is_file()
+
+
 def test_a_method_that_was_stored_is_computed_whatever_the_shell_says(monkeypatch):
     monkeypatch.setenv("HETEROFIRE_XTB_METHOD", "GFN2-xTB")
     with environment({"HETEROFIRE_XTB_METHOD": "GFN1-xTB"}):

@@ -86,6 +86,18 @@ def test_no_folder_of_the_machine_is_in_it(finished, tmp_path):
     assert notes == [('["relaxed-relaxed is not converged"]',)]
 
 
+def test_what_no_study_plans_any_more_is_left_out(finished, tmp_path):
+    made = publish(finished, tmp_path / "x.db", ["ours"], unplanned={"dosdos": "m/dos"})
+    assert _columns(made.path, "SELECT key FROM calculations") == [("relaxed",)]
+
+
+def test_a_number_without_what_it_rests_on_is_not_published(finished, tmp_path):
+    said = r"K binding energy of m .* rests on m/relax \(relaxed\).*heterofire table ours .*--anew"
+    with pytest.raises(InputError, match=said):
+        publish(finished, tmp_path / "x.db", ["ours"], unplanned={"relaxed": "m/relax"})
+    assert not (tmp_path / "x.db").exists()
+
+
 def test_hashes_are_those_of_what_is_published(finished, tmp_path):
     made = publish(finished, tmp_path / "x.db", ["ours", "theirs"])
     with snapshot(made.path) as (connection, _):

@@ -18,7 +18,8 @@ from .searching import limited
 from .smoothing import hopping_atom
 from .tags import Settings
 
-CLIMB_BELOW = 1.0  # eV/Angstrom; on a rough band the highest image changes, and would run away
+# eV/Angstrom across the path; on a rough band the highest image changes, and would run away
+CLIMB_BELOW = 1.0
 MAX_MOVE = 0.1  # Angstrom, largest component of a step of one image
 MIN_MOVE = 0.02  # Angstrom; steps get this short while the forces of the band grow
 
@@ -118,7 +119,8 @@ class Band:
         forces = [self.freedom.reduce(self.evaluation(i).forces) for i in range(1, len(points) - 1)]
         stiffness = abs(self._settings.spring)
         pulls = band_pulls(points, forces, self.energies, stiffness=stiffness, climbs=self._climbs)
-        if self._settings.lclimb and not self._climbs and self.largest_force(pulls) < CLIMB_BELOW:
+        rough = max(self.freedom.largest_force(self.freedom.expand(p.across)) for p in pulls)
+        if self._settings.lclimb and not self._climbs and rough < CLIMB_BELOW:
             self._climbs = True
             pulls = band_pulls(points, forces, self.energies, stiffness=stiffness, climbs=True)
         self._tangents = [pull.tangent for pull in pulls]
