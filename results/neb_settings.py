@@ -58,7 +58,9 @@ def band_settings(
         titels = outcar.titels or (initial.settings.potcars if initial else ())
         return engine_settings(report, titels=titels, kpoint_spacing=spacing)
     parameters = merge_parameters(incar, outcar.parameters)
-    return vasp_settings(parameters, titels=outcar.titels, kpoint_spacing=spacing)
+    return vasp_settings(
+        parameters, titels=outcar.titels, kpoint_spacing=spacing, source=str(outcar.path)
+    )
 
 
 def _kpoint_spacing(folder: Path, incar: Mapping[str, Any], structure: Structure) -> float:

@@ -92,7 +92,12 @@ def _settings(vasprun: Vasprun, report: Mapping[str, Any] | None) -> Settings:
     if report is not None:
         return engine_settings(report, titels=vasprun.titels, kpoint_spacing=vasprun.kpoint_spacing)
     parameters = merge_parameters(vasprun.incar, vasprun.parameters)
-    return vasp_settings(parameters, titels=vasprun.titels, kpoint_spacing=vasprun.kpoint_spacing)
+    return vasp_settings(
+        parameters,
+        titels=vasprun.titels,
+        kpoint_spacing=vasprun.kpoint_spacing,
+        source=str(vasprun.path),
+    )
 
 
 def _efermi(vasprun: Vasprun, outcar: Outcar | None) -> float:

@@ -48,7 +48,11 @@ _SMEARING = {
 
 
 def vasp_settings(
-    parameters: Mapping[str, Any], *, titels: Sequence[str], kpoint_spacing: float
+    parameters: Mapping[str, Any],
+    *,
+    titels: Sequence[str],
+    kpoint_spacing: float,
+    source: str = "the output",
 ) -> Settings:
     """Return the settings of a VASP run.
 
@@ -60,11 +64,18 @@ def vasp_settings(
         TITEL of each POTCAR in the order of POSCAR, "PAW_PBE K_sv 06Sep2000".
     kpoint_spacing
         Largest distance of neighbouring k-points, 1/Angstrom.
+    source
+        The file the parameters are from, for the error.
 
     Returns
     -------
     Settings
         With engine "vasp".
+
+    Raises
+    ------
+    RunError
+        The cutoff of the plane waves is not among the parameters.
 
     Examples
     --------
@@ -74,6 +85,11 @@ def vasp_settings(
     """
     functional, dispersion = _functional(parameters, titels), _dispersion(parameters)
     hubbard = _hubbard(parameters, titels)
+    if "ENMAX" not in parameters:
+        raise RunError(
+            f"{source}: ENCUT is missing, without which its energy can be compared with no other. "
+            "Fetch the whole file, or run it again."
+        )
     cutoff = float(parameters["ENMAX"])
     name = (
         functional + ("" if dispersion == "none" else f"-{dispersion}") + ("+U" if hubbard else "")

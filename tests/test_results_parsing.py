@@ -306,6 +306,14 @@ def test_outcar_of_another_run_is_refused(tmp_path, changes, what):
         parse_run(tmp_path / "run")
 
 
+def test_a_run_that_does_not_say_its_cutoff_is_refused_by_name(tmp_path):
+    write_run(tmp_path)
+    path = tmp_path / "vasprun.xml"
+    path.write_text(path.read_text().replace("<i name='ENMAX'>400.0</i>", ""))
+    with pytest.raises(RunError, match=rf"{path}: ENCUT is missing"):
+        parse_run(tmp_path)
+
+
 def test_missing_vasprun_says_where_it_was_looked_for(tmp_path):
     with pytest.raises(RunError, match=r"no vasprun.xml.relax1 .*run it"):
         parse_run(tmp_path, suffix=".relax1")
