@@ -102,7 +102,7 @@ def _assemble(
         corrections=corrections,
         notes=(
             *_climbing_note(incar, outcars[0], report),
-            *ridge_notes([outcar.e0_of_steps for outcar in outcars]),
+            *ridge_notes([outcar.free_energy_of_steps for outcar in outcars]),
             *engine_notes(report),
             *log_notes,
             *screen_notes(folder),

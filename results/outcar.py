@@ -66,7 +66,7 @@ class Outcar:
     density_electrons: float | None  # what the charge density held at the last step
     magnetization: float | None  # Bohr magnetons; None without collinear spin
     e0: float  # eV
-    e0_of_steps: tuple[float, ...]  # eV, of each ionic step
+    free_energy_of_steps: tuple[float, ...]  # F in eV, of each ionic step
     free_energy: float  # eV
     e_wo_entropy: float  # eV
     efermi: float | None  # eV, of the last ionic step, four decimals
@@ -144,7 +144,7 @@ def _read(path: Path, data: bytes) -> Outcar:
         free_energy=energies[which][0],
         e_wo_entropy=energies[which][1],
         e0=energies[which][2],
-        e0_of_steps=tuple(e0 for _, _, e0 in energies),
+        free_energy_of_steps=tuple(f for f, _, _ in energies),
         efermi=None if fermi is None else _number(path, fermi, "E-fermi"),
         positions=positions,
         forces=forces,

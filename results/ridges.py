@@ -34,7 +34,7 @@ def ridge_notes(energies: Sequence[Sequence[float]]) -> tuple[str, ...]:
     Parameters
     ----------
     energies
-        Of each image between the ends after each of its steps, eV.
+        F, whose slopes the forces are, of each image between the ends after each of its steps, eV.
     """
     top = max(range(len(energies)), key=lambda i: energies[i][-1])
     if not slides(energies[top]):

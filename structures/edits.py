@@ -157,8 +157,25 @@ def _unique_atom(structure: Structure, element: str, choice: int) -> int:
     return groups[choice][0]
 
 
-def hold_atoms(structure: Structure, atoms: Collection[int]) -> Structure:
+def hold_atoms(
+    structure: Structure,
+    atoms: Collection[int],
+    *,
+    along: tuple[bool, bool, bool] = (True, True, True),
+) -> Structure:
     """Return the structure with some atoms held by selective dynamics, besides those held already.
+
+    Parameters
+    ----------
+    atoms
+        From 0 up.
+    along
+        Which of the lattice vectors they are held along; all by default.
+
+    Raises
+    ------
+    InputError
+        There is no such atom.
 
     Examples
     --------
@@ -176,7 +193,10 @@ def hold_atoms(structure: Structure, atoms: Collection[int]) -> Structure:
     result: Structure = structure.copy()
     result.add_site_property(
         "selective_dynamics",
-        [[False] * 3 if i in wanted else list(flag) for i, flag in enumerate(flags)],
+        [
+            [free and not (i in wanted and held) for free, held in zip(flag, along, strict=True)]
+            for i, flag in enumerate(flags)
+        ],
     )
     return result
 

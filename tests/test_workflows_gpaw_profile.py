@@ -17,12 +17,13 @@ from heterofire.workflows.study_reading import load_study, parse_study
 METHOD = "PBE-D3(zero), PW 400 eV"
 
 # All keys of the plan in their order: as before there was a profile gpaw, but for LREAL, which is
-# .FALSE. for all sizes now, and for the ends of hops, which all hosts share now.
+# .FALSE. for all sizes now, and for hops: all hosts share their ends now, and layers are held in
+# the gallery.
 BEFORE = [
-    ("quick", "vasp", "3ef3d27458ede22bbe29fcdc"),
-    ("quick", "xtb", "8772570b131b1e6878ff2d50"),
-    ("paper", "vasp", "0c09d044ca9b4650d12ef4b2"),
-    ("converged", "vasp", "44259cdece48ca38524c0cda"),
+    ("quick", "vasp", "1abc0b2c605c67d208b5ee14"),
+    ("quick", "xtb", "11198c7b65f5db05a5ea9f86"),
+    ("paper", "vasp", "3b68ac79500c4755e96b1e1e"),
+    ("converged", "vasp", "290310c3f409c62f32acf35c"),
 ]
 
 
@@ -223,7 +224,7 @@ def test_the_plan_says_time_and_memory_before_the_first_run(tmp_path, heterofire
 def test_xtb_is_refused_before_it_meets_k_points(tmp_path):
     project = Project(load_settings(folder=tmp_path, engine="xtb"))
     with pytest.raises(
-        InputError, match="engine xtb refuses k-points other than Gamma in K/bulk and 52 more"
+        InputError, match="engine xtb refuses k-points other than Gamma in K/bulk and 54 more"
     ):
         project.plan("potassium-anode", "gpaw")
 

@@ -1,10 +1,14 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from heterofire.structures.errors import InputError
+from heterofire.structures.hops import build_hop
+from heterofire.structures.models import build_model
 from heterofire.workflows.calculations import Calculation
+from heterofire.workflows.hop_planning import hold_layers
 from heterofire.workflows.planning import plan_study
 from heterofire.workflows.study_reading import load_study, parse_study
 from heterofire.workflows.subtractions import Subtraction
@@ -125,6 +129,24 @@ def test_in_the_gallery_the_path_leads_to_selenium(quick):
     selenium = next(i for i, site in enumerate(with_se.final) if site.specie.symbol == "Se")
     apart = [end.get_distance(selenium, -1) for end in (with_se.structure, with_se.final)]
     assert apart[1] < 3.5 < apart[0]
+
+
+def test_in_the_gallery_an_atom_of_each_layer_far_from_the_hop_keeps_its_place_in_the_plane(quick):
+    (band,) = [c for c in quick.calculations if c.label.name == "MoSSe@NC/K-hop-gallery/neb"]
+    flags = band.structure.site_properties["selective_dynamics"]
+    held = [i for i, flag in enumerate(flags) if not all(flag)]
+    assert [flags[i] for i in held] == [[False, False, True]] * 2
+    assert [band.structure[i].specie.symbol for i in held] == ["Mo", "C"]
+    assert all(band.structure.get_distance(i, -1) > 4.5 for i in held)
+    for i in held:
+        assert np.allclose(band.structure[i].frac_coords, band.final[i].frac_coords)
+
+
+def test_holding_layers_of_a_single_layer_is_refused():
+    model = build_model("MoS2@NC")
+    hop = build_hop(model, "surface")
+    with pytest.raises(InputError, match="hold_layers needs two layers, and MoS2@NC is one"):
+        hold_layers(hop.initial, replace(model, bottom=()), hop)
 
 
 def test_host_and_host_with_ion_share_one_cell(quick):

@@ -9,6 +9,7 @@ from pymatgen.core import Structure
 from ..results.records import Floats
 from ..results.requests import HopRequest, MigrationRequest
 from ..structures.edits import hold_atoms
+from ..structures.errors import InputError
 from ..structures.hop_networks import DistinctHop, HopNetwork, find_hop_network, links
 from ..structures.hops import Hop, build_hop, hop_between, region_of
 from ..structures.models import Model
@@ -21,6 +22,7 @@ from .planner import Planner, Start
 from .plans import mesh_name
 from .study import Profile, pick
 
+_IN_THE_MIDDLE = 0.5  # Angstrom, of the atoms of one layer's middle plane
 _WHERE = {1: "along a line", 2: "in the plane"}
 
 
@@ -116,6 +118,8 @@ def _add_hop(
     folder, ends = f"{model.name}/{ion}-hop-{label.partition(':')[0].replace(' ', '-')}", {}
     for role, structure in (("initial", hop.initial), ("final", hop.final)):
         held = _freeze(structure, path, hop, planner.profile)
+        if path.hold_layers:
+            held = hold_layers(held, model, hop)
         ends[role] = planner.add(model.name, f"{folder}/{role}", "relax", held, start=start)
     tags, n_images = path.incar.get(planner.profile), pick(path.images, planner.profile)
     rough = planner.add_band(model.name, folder, ends, n_images=n_images, tags=tags)
@@ -170,6 +174,34 @@ def _freeze(structure: Structure, path: HopPath, hop: Hop, profile: Profile) -> 
         if site.specie.symbol in frozen and is_far(site.frac_coords)
     ]
     return hold_atoms(structure, held)
+
+
+def hold_layers(structure: Structure, model: Model, hop: Hop) -> Structure:
+    """Return the structure with one atom of each layer held in the plane, free to move upright.
+
+    It is the farthest from both ends of the hop of those in the middle of its layer: the whole
+    force that would make the layer slide is on it, and metals are moved least by it.
+
+    Raises
+    ------
+    InputError
+        The model is of one layer.
+    """
+    if not (model.bottom and model.top):
+        raise InputError(f"hold_layers needs two layers, and {model.name} is one: leave it out.")
+    places = structure.frac_coords
+    ends = [end.frac_coords[-1] for end in (hop.initial, hop.final)]
+
+    def nearness(i: int) -> float:
+        return -min(_along_plane(structure, places[i], end) for end in ends)
+
+    held = []
+    for layer in (model.bottom, model.top):
+        heights = structure.cart_coords[list(layer), 2]
+        off = np.abs(heights - (heights.min() + heights.max()) / 2)
+        middle = [i for i, far in zip(layer, off, strict=True) if far < off.min() + _IN_THE_MIDDLE]
+        held.append(min(middle, key=lambda i: (round(nearness(i), 3), i)))
+    return hold_atoms(structure, held, along=(True, True, False))
 
 
 def _along_plane(structure: Structure, first: Floats, second: Floats) -> float:

@@ -46,6 +46,9 @@ class HopPath(StudyPart):
     # Elements held fixed, at the end points as well ...
     freeze: tuple[str, ...] | dict[Profile, tuple[str, ...]] = ()
     free_within: float = Field(default=0.0, ge=0)  # ... but not this near, Angstrom along the plane
+    # An atom of each layer, far from the hop, keeps its place in the plane: in a small cell all
+    # images of the ion hop together, and would push one layer over the other.
+    hold_layers: bool = False
     gallery_gap: float = Field(default=5.8, gt=3.0, lt=20.0)
     incar: dict[Profile, dict[str, Any]] = {}  # tags of the band that win over the presets
 
