@@ -13,7 +13,7 @@ from pymatgen.analysis.transition_state import NEBAnalysis
 from pymatgen.core import Structure
 from pymatgen.io.vasp import Oszicar, Outcar
 
-from heterofire.launchers.engines.elastic import band_pulls, improved_tangent
+from heterofire.launchers.engines.elastic import band_pulls, climbing_image, improved_tangent
 from heterofire.launchers.engines.poscars import Poscar, unwrapped
 from heterofire.launchers.engines.run import run_engine
 from heterofire.launchers.engines.smoothing import ROUGH, SMOOTH, hopping_atom, smoothed
@@ -295,6 +295,19 @@ def test_the_hopping_atom_is_the_one_that_moves_most():
 def test_an_image_climbs_only_above_both_its_neighbours(energies, climbs):
     points = [np.array([float(i), 0.0]) for i in range(len(energies))]
     forces = [np.array([0.3, 0.1])] * (len(energies) - 2)
-    pulls = band_pulls(points, forces, energies, stiffness=5.0, climbs=True)
+    climber = climbing_image(energies, None)
+    pulls = band_pulls(points, forces, energies, stiffness=5.0, climber=climber)
     assert [pull.climbs for pull in pulls] == climbs
     assert [pull.along < 0 for pull in pulls] == climbs
+
+
+@pytest.mark.parametrize(
+    ("energies", "climber"),
+    [
+        ([0.0, 0.300, 0.302, 0.0], 1),  # alike: no taking of turns
+        ([0.0, 0.290, 0.302, 0.0], 2),
+        ([0.0, 0.010, 0.011, 0.012], None),  # an end is higher: it would climb out
+    ],
+)
+def test_the_image_that_climbs_goes_on_while_no_other_is_much_higher(energies, climber):
+    assert climbing_image(energies, 1) == climber

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .elastic import Pull, across_step, band_pulls, learned, moves_along
+from .elastic import Pull, across_step, band_pulls, climbing_image, learned, moves_along
 from .freedom import Freedom
 from .hessians import model_hessian
 from .image_potentials import ImagePotentials, Sharing
@@ -51,6 +51,7 @@ class Band:
         self.freedom = Freedom(images[0])
         self._settings = settings
         self._climbs = False
+        self._climber: int | None = None
         self._force = self._height = np.inf
         self._moving = range(1, len(images) - 1)
         self._hopping = hopping_atom(images)
@@ -118,11 +119,13 @@ class Band:
         points = [self.freedom.reduce(x) for x in self._x]
         forces = [self.freedom.reduce(self.evaluation(i).forces) for i in range(1, len(points) - 1)]
         stiffness = abs(self._settings.spring)
-        pulls = band_pulls(points, forces, self.energies, stiffness=stiffness, climbs=self._climbs)
+        energies = self.energies
+        pulls = band_pulls(points, forces, energies, stiffness=stiffness, climber=None)
         rough = max(self.freedom.largest_force(self.freedom.expand(p.across)) for p in pulls)
-        if self._settings.lclimb and not self._climbs and rough < CLIMB_BELOW:
-            self._climbs = True
-            pulls = band_pulls(points, forces, self.energies, stiffness=stiffness, climbs=True)
+        self._climbs |= self._settings.lclimb and rough < CLIMB_BELOW
+        if self._climbs:
+            self._climber = climbing_image(energies, self._climber)
+            pulls = band_pulls(points, forces, energies, stiffness=stiffness, climber=self._climber)
         self._tangents = [pull.tangent for pull in pulls]
         return pulls
 

@@ -14,6 +14,7 @@ from .searching import bfgs_update
 
 # eV/Angstrom^2; softer curvatures are taken as this: a band has no energy to guard its steps.
 SOFTEST = 0.3
+KEEPS_CLIMBING = 0.005  # eV, how much higher another image may be
 MOSTLY_ACROSS = 0.5  # largest part of a step along the path, for it to teach softness across it
 
 
@@ -44,7 +45,7 @@ def band_pulls(
     energies: Sequence[float],
     *,
     stiffness: float,
-    climbs: bool,
+    climber: int | None,
 ) -> list[Pull]:
     """Return what the band does to each image between the ends.
 
@@ -58,12 +59,9 @@ def band_pulls(
         Of all images, eV.
     stiffness
         Of the springs, eV/Angstrom^2.
-    climbs
-        Whether the highest image climbs, where it is above both its neighbours: on a path that
-        only goes uphill, or through a dip, it would climb out of the band.
+    climber
+        The image that climbs, if any; see `climbing_image`.
     """
-    top = 1 + int(np.argmax(energies[1:-1]))
-    climbs = climbs and energies[top] > max(energies[top - 1], energies[top + 1])
     pulls = []
     for i, force in enumerate(forces, start=1):
         ahead, behind = points[i + 1] - points[i], points[i] - points[i - 1]
@@ -75,10 +73,32 @@ def band_pulls(
                 real=real,
                 spring=stiffness * float(np.linalg.norm(ahead) - np.linalg.norm(behind)),
                 across=force - real * tangent,
-                climbs=climbs and i == top,
+                climbs=i == climber,
             )
         )
     return pulls
+
+
+def climbing_image(energies: Sequence[float], before: int | None) -> int | None:
+    """Return the image that climbs: the highest, where it is above both its neighbours.
+
+    On a path that only goes uphill, or through a dip, it would climb out of the band. The one that
+    climbed before goes on while no other is much higher: of two that are alike the band would
+    take turns, and the springs pull back what the climb has gained.
+
+    Examples
+    --------
+    >>> climbing_image([0.0, 0.2, 0.3, 0.1], None), climbing_image([0.0, 0.1, 0.2, 0.3], None)
+    (2, None)
+    >>> climbing_image([0.0, 0.300, 0.302, 0.1], 1), climbing_image([0.0, 0.290, 0.302, 0.1], 1)
+    (1, 2)
+    """
+    top = 1 + int(np.argmax(energies[1:-1]))
+    if before is not None:
+        least = max(energies[0], energies[-1], energies[top] - KEEPS_CLIMBING)
+        if energies[before] > least:
+            return before
+    return top if energies[top] > max(energies[top - 1], energies[top + 1]) else None
 
 
 def moves_along(

@@ -6,6 +6,7 @@ means that the ends are computed once more.
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,8 +57,8 @@ class EndMemory:
             content = json.loads(self._path.read_text())
             if content["about"] != self._about:
                 return None
-            first, last = content["free_energies"]
-            return float(first), float(last)
+            first, last = map(float, content["free_energies"])
+            return (first, last) if math.isfinite(first + last) else None
         except (OSError, ValueError, KeyError, TypeError):  # missing or torn: computed again
             return None
 
